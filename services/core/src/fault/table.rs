@@ -1,0 +1,367 @@
+//! The rows. Adding one is adding a line here; nothing else lists the codes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Permanence, Probe, Row, Scope};
+
+macro_rules! rows {
+    ($( $variant:ident $name:literal $permanence:ident $scope:ident $who:ident $probe:ident
+        $what:literal $cause:literal $remedy:literal; )*) => {
+        /// The name of a row of the fault table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Code {
+            $( #[doc = $what] $variant, )*
+        }
+
+        impl Code {
+            /// Every code, in the table's order.
+            pub const ALL: &'static [Self] = &[$( Self::$variant, )*];
+
+            /// The row of this code.
+            pub const fn row(self) -> Row {
+                match self {
+                    $( Self::$variant => Row {
+                        name: $name,
+                        permanence: Permanence::$permanence,
+                        scope: Scope::$scope,
+                        what: $what,
+                        cause: $cause,
+                        remedy: $remedy,
+                        who: Actor::$who,
+                        probe: Probe::$probe,
+                    }, )*
+                }
+            }
+        }
+    };
+}
+
+rows! {
+    // Reaching the server.
+    DnsFailed "DNS_FAILED" Transient Server Administrator Growing
+        "The server's name could not be resolved"
+        "The host name is misspelt, not published in the DNS that Postroad uses, or the DNS does not answer"
+        "Check the location's host name, and that it resolves from where Postroad runs";
+    ConnectRefused "CONNECT_REFUSED" Transient Server ExchangeAdministrator Growing
+        "The server refused or dropped the connection"
+        "The server or its reverse proxy is down, the port is wrong, or a firewall rejects Postroad's address"
+        "Check that the server runs and that the firewall or reverse proxy lets Postroad reach the port";
+    ConnectTimeout "CONNECT_TIMEOUT" Transient Server ExchangeAdministrator Growing
+        "The server did not answer the connection in time"
+        "A firewall drops Postroad's packets, or the server is overloaded or gone"
+        "Allow the connection in the firewall or reverse proxy, and check that the server is up";
+    ResponseTimeout "RESPONSE_TIMEOUT" Transient Server ExchangeAdministrator Growing
+        "The server accepted the request and did not answer in time"
+        "Exchange is overloaded, or the profile's connection timeout is too short"
+        "Check the load of Exchange; raise the profile's connection timeout if answers are merely slow";
+    ResponseTruncated "RESPONSE_TRUNCATED" Transient Server ExchangeAdministrator Growing
+        "The server's answer broke off in the middle"
+        "The connection was cut by the server, a reverse proxy or the network"
+        "If it goes on, look for time or size limits in the reverse proxy";
+    ResponseMalformed "RESPONSE_MALFORMED" Transient Mailbox Developer Growing
+        "The server's answer could not be understood"
+        "A proxy changed the answer, or Exchange sent a form that Postroad does not know"
+        "Repeat the test; if it stays, report it with the evidence of the event log";
+    ResponseTooLarge "RESPONSE_TOO_LARGE" Transient Mailbox Operator Growing
+        "The server's answer is larger than Postroad accepts"
+        "One answer exceeds the limit that protects the worker's memory"
+        "Raise the response limit of the sync role";
+    TlsUntrusted "TLS_UNTRUSTED" Permanent Server Administrator Growing
+        "The server's certificate comes from an authority that is not trusted"
+        "The certificate is self-signed or from a private authority, or the server does not send its intermediate certificates"
+        "Add the authority's certificate (PEM) to the profile's trust anchors, or install a publicly trusted certificate with its chain";
+    TlsNameMismatch "TLS_NAME_MISMATCH" Permanent Server ExchangeAdministrator Growing
+        "The server's certificate does not carry the name that was asked for"
+        "The certificate lacks the host name of the EWS or Autodiscover location"
+        "Issue a certificate that includes the name (setup guide, Create a certificate), or use a location whose name it carries";
+    TlsExpired "TLS_EXPIRED" Permanent Server ExchangeAdministrator Growing
+        "The server's certificate has expired or is not valid yet"
+        "It was not renewed, or a clock is wrong"
+        "Renew the certificate; check the clocks of the server and of Postroad";
+    TlsHandshake "TLS_HANDSHAKE" Permanent Server ExchangeAdministrator Growing
+        "No TLS connection could be agreed with the server"
+        "The server offers only protocol versions or cipher suites that are no longer safe, or does not speak TLS on this port"
+        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server, put a reverse proxy in front, or check the port";
+    // HTTP.
+    HttpRedirected "HTTP_REDIRECTED" Permanent Server ExchangeAdministrator Growing
+        "The server redirected the request, and redirects are not followed with credentials"
+        "A reverse proxy sends EWS requests to a log-on page or to another host"
+        "Publish /EWS/Exchange.asmx without forms-based pre-authentication, or enter the location that it redirects to";
+    HttpForbidden "HTTP_FORBIDDEN" Permanent Mailbox ExchangeAdministrator Growing
+        "The server forbids the request (403)"
+        "EWS is switched off for the mailbox or organisation, an application access policy blocks Postroad, or a proxy filters it"
+        "Check Set-CASMailbox EwsEnabled and EwsApplicationAccessPolicy, and the rules of the reverse proxy";
+    HttpNotFound "HTTP_NOT_FOUND" Transient Server Administrator Growing
+        "Nothing is found at the location (404)"
+        "The path is not /EWS/Exchange.asmx, or the virtual directory is not published"
+        "Correct the location, or publish the EWS virtual directory";
+    HttpUnavailable "HTTP_UNAVAILABLE" Transient Server ExchangeAdministrator Growing
+        "The server is not available at the moment (502, 503 or 504)"
+        "Exchange or its reverse proxy is restarting, overloaded or stopped"
+        "If it goes on, check the Exchange services and the application pool";
+    HttpServerError "HTTP_SERVER_ERROR" Transient Server ExchangeAdministrator Growing
+        "The server failed to process the request (500)"
+        "An internal error of Exchange or of a proxy in front of it"
+        "If it goes on, look into the server's event log with the request id of the evidence";
+    HttpUnexpected "HTTP_UNEXPECTED" Transient Server ExchangeAdministrator Growing
+        "The server answered with an unexpected HTTP status"
+        "Something other than Exchange answers at the location"
+        "Check what is published at the location";
+    NotExchange "NOT_EXCHANGE" Transient Server ExchangeAdministrator Growing
+        "The answer is a web page, not an answer of Exchange Web Services"
+        "A reverse proxy, a log-on page or a maintenance page answers in place of Exchange"
+        "Publish /EWS/Exchange.asmx directly, without a page in front of it";
+    // Authentication.
+    BasicNotOffered "BASIC_NOT_OFFERED" Permanent Server ExchangeAdministrator Growing
+        "The server does not offer Basic authentication"
+        "Basic authentication is off by default on the EWS virtual directory"
+        "Enable Basic authentication in Exchange: Set-WebServicesVirtualDirectory -BasicAuthentication $true on every server (setup guide, Enable Basic authentication)";
+    BearerRequired "BEARER_REQUIRED" Permanent Server Administrator OnChange
+        "The server accepts modern authentication only"
+        "The location belongs to Exchange Online, or the organisation uses hybrid modern authentication"
+        "Use a profile of the server type that fits, with its own credentials";
+    ChallengeMissing "CHALLENGE_MISSING" Permanent Server ExchangeAdministrator Growing
+        "The request was refused (401) by something that is not Exchange"
+        "A reverse proxy or publishing rule refuses the request before it reaches Exchange"
+        "Check the authentication settings of the publishing rule";
+    CredentialsRejected "CREDENTIALS_REJECTED" Permanent Server Administrator OnChange
+        "The server rejected the user name or password"
+        "The password is wrong or was changed, the account is locked, disabled or expired, or the user name is not in the form user@domain"
+        "Enter the service account's user name as user@domain and its current password, then test the connection";
+    AccountLocked "ACCOUNT_LOCKED" Permanent Server ExchangeAdministrator OnChange
+        "The service account is locked"
+        "Too many attempts with a wrong password, or an administrator locked it"
+        "Unlock the account, correct the password in the profile, then test the connection";
+    PasswordExpired "PASSWORD_EXPIRED" Permanent Server ExchangeAdministrator OnChange
+        "The service account's password has expired or must be changed"
+        "The account's password policy"
+        "Set a new password in the directory and in the profile; exempt service accounts from expiry";
+    CredentialsMissing "CREDENTIALS_MISSING" Permanent Server Administrator OnChange
+        "No user name and password are stored"
+        "The profile has no service account yet, or the mailbox is to use its own credentials and has none"
+        "Enter the credentials of the service account in the profile";
+    // Impersonation and access.
+    ImpersonationNotGranted "IMPERSONATION_NOT_GRANTED" Permanent Server ExchangeAdministrator Growing
+        "The service account may not impersonate anybody"
+        "The account lacks the management role ApplicationImpersonation"
+        "Grant it: New-ManagementRoleAssignment -Role ApplicationImpersonation -User ACCOUNT (setup guide, Create a Service account)";
+    ImpersonationDenied "IMPERSONATION_DENIED" Permanent Mailbox ExchangeAdministrator Growing
+        "The service account may not impersonate this mailbox's user"
+        "The mailbox lies outside the scope of the account's ApplicationImpersonation role"
+        "Widen the management scope so that it contains the mailbox";
+    MailboxNotFound "MAILBOX_NOT_FOUND" Permanent Mailbox Administrator Growing
+        "Exchange knows no mailbox with this address"
+        "The address is misspelt, the mailbox was removed, or it lives in another organisation"
+        "Correct the mailbox's email address, or attach it to the profile of its server";
+    AddressNotPrimary "ADDRESS_NOT_PRIMARY" Permanent Mailbox Administrator Growing
+        "The address is only a secondary address of the mailbox"
+        "Exchange wants the primary SMTP address here"
+        "Enter the mailbox's primary address";
+    AccountDisabled "ACCOUNT_DISABLED" Permanent Mailbox ExchangeAdministrator Growing
+        "The mailbox's user account is disabled in the directory"
+        "The person left, or the account is blocked"
+        "Enable the account, or deactivate the mailbox in Postroad";
+    MailboxAccessDenied "MAILBOX_ACCESS_DENIED" Permanent Mailbox ExchangeAdministrator Growing
+        "Access to the mailbox's folder was denied"
+        "The account has no rights on the folder"
+        "Grant full access or impersonation for the mailbox";
+    FolderMissing "FOLDER_MISSING" Permanent Mailbox ExchangeAdministrator Growing
+        "A folder that is needed does not exist in the mailbox"
+        "It was deleted, or the mailbox was replaced"
+        "Test and enable the mailbox again";
+    // State of mailbox and server.
+    ServerBusy "SERVER_BUSY" Transient Server Nobody Growing
+        "Exchange asked to wait (throttling)"
+        "The throttling policy's budget of the account or mailbox is used up"
+        "Nothing to do; if it is constant, lower the maximum concurrent connections or give the account its own throttling policy";
+    ConnectionsExceeded "CONNECTIONS_EXCEEDED" Transient Server Administrator Growing
+        "More connections were open than Exchange allows"
+        "The maximum concurrent connections exceed the policy EWSMaxConcurrency (10 on Exchange 2010, 27 later)"
+        "Lower the profile's maximum concurrent connections";
+    MailboxMoving "MAILBOX_MOVING" Transient Mailbox Nobody Growing
+        "The mailbox is being moved or is served by another server"
+        "A mailbox move, a failover or a change of site; Postroad asks Autodiscover again"
+        "Nothing to do; if a fixed location is used and the mailbox stays away, correct the location";
+    StoreUnavailable "STORE_UNAVAILABLE" Transient Mailbox ExchangeAdministrator Growing
+        "The mailbox's database is not available"
+        "The database is dismounted, failing over or overloaded"
+        "If it goes on, check the mailbox database";
+    ExchangeInternal "EXCHANGE_INTERNAL" Transient Mailbox ExchangeAdministrator Growing
+        "Exchange reported an internal error"
+        "A temporary failure inside Exchange"
+        "If it goes on, look into the server's event log with the request id of the evidence";
+    ExchangeTransient "EXCHANGE_TRANSIENT" Transient Mailbox Nobody Growing
+        "Exchange reported a temporary error"
+        "A time-out, a connection or a directory lookup inside Exchange failed"
+        "Nothing to do; it is retried";
+    QuotaExceeded "QUOTA_EXCEEDED" Transient Mailbox ExchangeAdministrator Growing
+        "The mailbox is full or a limit is used up"
+        "A quota of the mailbox or of the organisation"
+        "Free space in the mailbox or raise the quota";
+    VersionRefused "VERSION_REFUSED" Permanent Server Developer Growing
+        "The server does not accept the schema version of the request"
+        "The server is older than Exchange 2010 SP2"
+        "Use Exchange 2010 SP3, 2013 SP1, 2016 or later";
+    ConfigurationRefused "CONFIGURATION_REFUSED" Permanent Mailbox ExchangeAdministrator Growing
+        "Exchange refuses the request because of its configuration"
+        "A setting or policy of the mailbox or server, named in the detail"
+        "Look up Exchange's code in the detail and correct the setting";
+    RequestRefused "REQUEST_REFUSED" Permanent Mailbox Developer Growing
+        "Exchange refused a request of Postroad as wrong"
+        "A defect of Postroad, or a proxy that changes requests"
+        "Report it with the evidence of the event log";
+    SyncStateInvalid "SYNC_STATE_INVALID" Transient Mailbox Nobody Growing
+        "Exchange no longer knows the synchronization state of the folder"
+        "The mailbox was moved or restored; Postroad lists the folder anew and recognises what it has"
+        "Nothing to do; nothing is lost or doubled";
+    // Autodiscover.
+    AutodiscoverFailed "AUTODISCOVER_FAILED" Transient Mailbox Administrator Growing
+        "The mailbox's location could not be determined by Autodiscover"
+        "Neither the domain nor autodiscover.DOMAIN answers as an Autodiscover service"
+        "Publish Autodiscover for the domain, or set Autodiscover to No and enter the location";
+    AutodiscoverUserUnknown "AUTODISCOVER_USER_UNKNOWN" Permanent Mailbox Administrator Growing
+        "Autodiscover does not know the address"
+        "The mailbox does not exist there, or the domain is not authoritative in a hybrid deployment"
+        "Correct the address, or use a profile with a fixed location";
+    AutodiscoverUrlMissing "AUTODISCOVER_URL_MISSING" Permanent Server ExchangeAdministrator Growing
+        "Autodiscover answers without an external EWS location"
+        "The ExternalUrl of the EWS virtual directory is not set"
+        "Set it: Set-WebServicesVirtualDirectory -ExternalUrl https://HOST/EWS/Exchange.asmx";
+    AutodiscoverHostRefused "AUTODISCOVER_HOST_REFUSED" Permanent Server Administrator OnChange
+        "Autodiscover wants to use a host that is not released for this profile"
+        "The answer points outside the mailbox's domain; the service account's password would go there"
+        "If the host is yours, use a fixed location with it; otherwise find out who answers for your domain";
+    AutodiscoverRedirected "AUTODISCOVER_REDIRECTED" Permanent Mailbox Administrator Growing
+        "Autodiscover redirects the mailbox to another address or service"
+        "The mailbox lives elsewhere, for example in Exchange Online"
+        "Attach the mailbox to a profile of the server type where it lives";
+    AutodiscoverServerError "AUTODISCOVER_SERVER_ERROR" Transient Server ExchangeAdministrator Growing
+        "The Autodiscover service reported an error"
+        "A temporary failure or a configuration error on the server"
+        "If it goes on, check the Autodiscover service";
+    // Preconditions of synchronization.
+    MailboxInactive "MAILBOX_INACTIVE" Permanent Mailbox Administrator OnChange
+        "The mailbox is inactive"
+        "It was deactivated"
+        "Activate the mailbox";
+    MailboxNotApproved "MAILBOX_NOT_APPROVED" Permanent Mailbox Administrator OnChange
+        "The mailbox's email address is not approved"
+        "Addresses have to be approved before their mail is processed"
+        "Approve the mailbox, then test and enable it";
+    ProfileMissing "PROFILE_MISSING" Permanent Mailbox Administrator OnChange
+        "The mailbox has no email server profile"
+        "It was never associated with one"
+        "Associate the mailbox with a profile";
+    ProfileInactive "PROFILE_INACTIVE" Permanent Mailbox Administrator OnChange
+        "The mailbox's email server profile is inactive"
+        "The profile was deactivated"
+        "Activate the profile";
+    NothingToSynchronize "NOTHING_TO_SYNCHRONIZE" Permanent Mailbox Administrator OnChange
+        "No direction of the mailbox uses server-side synchronization"
+        "The synchronization methods are all set to None"
+        "Set the synchronization method of at least one direction";
+    // Items.
+    ItemUnreadable "ITEM_UNREADABLE" Transient Item ExchangeAdministrator Growing
+        "Exchange could not deliver the message"
+        "The message is corrupt or cannot be converted"
+        "Open the message in Outlook; the Undeliverable folder keeps it if the profile says so";
+    ItemTooLarge "ITEM_TOO_LARGE" Transient Item Operator Growing
+        "The message is larger than Postroad accepts"
+        "Its content exceeds the limit of the sync role"
+        "Raise the message limit of the sync role";
+    ItemRefusedByCrm "ITEM_REFUSED_BY_CRM" Transient Item Administrator Growing
+        "The CRM refused the message"
+        "A rule or limit of the CRM, named in the detail"
+        "Cure the cause named in the detail; the message is tried again";
+    // Postroad's own parts.
+    CrmUnavailable "CRM_UNAVAILABLE" Transient Deployment Operator Growing
+        "The CRM does not answer"
+        "The crm role or the CRM behind it is down or unreachable"
+        "Check the crm role with: postroad doctor";
+    LocatorUnavailable "LOCATOR_UNAVAILABLE" Transient Deployment Operator Growing
+        "The locator does not answer"
+        "The locator role is down or unreachable"
+        "Check the locator role with: postroad doctor";
+    JournalUnavailable "JOURNAL_UNAVAILABLE" Transient Deployment Operator Growing
+        "The journal does not answer"
+        "NATS is down or unreachable, or its storage is full"
+        "Check NATS with: postroad doctor";
+    NatsTooOld "NATS_TOO_OLD" Permanent Deployment Operator OnChange
+        "The NATS server is older than 2.12"
+        "Older servers silently ignore what protects the journal"
+        "Run nats-server 2.12 or newer";
+    NatsWithoutJetstream "NATS_WITHOUT_JETSTREAM" Permanent Deployment Operator OnChange
+        "The NATS server has no JetStream"
+        "JetStream is not enabled for the server or the account"
+        "Start nats-server with --jetstream and a storage directory";
+    SealingKeyMissing "SEALING_KEY_MISSING" Permanent Deployment Operator OnChange
+        "No sealing key is configured"
+        "Neither a key file nor the environment variable is set"
+        "Set sealing.key_file, or the variable POSTROAD_SEALING_KEY; make one with: postroad key new";
+    SealingKeyWrong "SEALING_KEY_WRONG" Permanent Deployment Operator OnChange
+        "A sealed credential cannot be opened with the configured key"
+        "The key is not the one it was sealed with"
+        "Configure the key with the id named in the detail, or enter the password again";
+    ConfigurationInvalid "CONFIGURATION_INVALID" Permanent Deployment Operator OnChange
+        "The configuration is not valid"
+        "A setting is missing, misspelt or out of its range"
+        "Correct the setting named in the detail";
+    NotificationFailed "NOTIFICATION_FAILED" Transient Deployment Operator Growing
+        "The notification mail could not be sent"
+        "The SMTP relay is unreachable or refuses the message"
+        "Check the section alert.smtp of the configuration with: postroad doctor";
+    Internal "INTERNAL" Transient Deployment Developer Growing
+        "Postroad failed in a way that it does not expect"
+        "A defect of Postroad"
+        "Report it with the log of the role";
+    // Refused input.
+    FieldRequired "FIELD_REQUIRED" Permanent Input Administrator OnChange
+        "A required field is empty" "The field was not filled in" "Fill in the field";
+    FieldTooLong "FIELD_TOO_LONG" Permanent Input Administrator OnChange
+        "A text is too long" "The field has a limited length" "Shorten the text";
+    FieldUnknown "FIELD_UNKNOWN" Permanent Input Administrator OnChange
+        "The field does not exist or cannot be changed" "A misspelt name in the update mask or file" "Use a name from the field's documentation";
+    FieldNotApplicable "FIELD_NOT_APPLICABLE" Permanent Input Administrator OnChange
+        "The field does not apply here" "Another field's value excludes it" "Leave the field empty, or change the field that excludes it";
+    ValueOutOfRange "VALUE_OUT_OF_RANGE" Permanent Input Administrator OnChange
+        "A number is out of its range" "The field has a smallest and a largest value" "Use a value within the range";
+    LocationNotHttps "LOCATION_NOT_HTTPS" Permanent Input Administrator OnChange
+        "The server location does not start with https" "TLS is mandatory (setup guide, Auto Discover Server Location set to No)"
+        "Enter the location as https://HOST/EWS/Exchange.asmx";
+    LocationInvalid "LOCATION_INVALID" Permanent Input Administrator OnChange
+        "The server location is not a valid address" "The host, port or path cannot be read" "Enter the location as https://HOST/EWS/Exchange.asmx";
+    UserNameNotUpn "USER_NAME_NOT_UPN" Permanent Input Administrator OnChange
+        "The user name is not in the form user@domain" "Exchange finds the account by its user principal name; DOMAIN\\user fails later with ErrorNonExistentMailbox"
+        "Enter the user name as user@domain";
+    AddressInvalid "ADDRESS_INVALID" Permanent Input Administrator OnChange
+        "The email address is not valid" "It has no @, or its local part or domain is malformed" "Enter an address such as name@example.com";
+    OwnerUnknown "OWNER_UNKNOWN" Permanent Input Administrator OnChange
+        "The owner is not a user of the CRM" "No user has this id or address" "Load the user into the CRM first, or name another owner";
+    RegardingUnknown "REGARDING_UNKNOWN" Permanent Input Administrator OnChange
+        "The user or queue of the mailbox does not exist in the CRM" "No record has this id or address" "Load the record into the CRM first, or name another one";
+    TrustAnchorInvalid "TRUST_ANCHOR_INVALID" Permanent Input Administrator OnChange
+        "A trust anchor is not a certificate in PEM form" "The text is no PEM, or its content is no X.509 certificate"
+        "Give the authority's certificate as PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+    TimeInvalid "TIME_INVALID" Permanent Input Administrator OnChange
+        "The date is not valid" "It cannot be read, or it is out of range" "Use a form such as 2026-01-31T00:00:00Z";
+    IdInvalid "ID_INVALID" Permanent Input Administrator OnChange
+        "The identifier is not valid" "It is no UUID" "Use the id as it is listed";
+    NameTaken "NAME_TAKEN" Permanent Input Administrator OnChange
+        "The name is in use" "Another profile has this name" "Choose another name";
+    AddressTaken "ADDRESS_TAKEN" Permanent Input Administrator OnChange
+        "The email address is in use" "Another mailbox has this address; a real mailbox maps to one" "Change or remove the other mailbox first";
+    RegardingTaken "REGARDING_TAKEN" Permanent Input Administrator OnChange
+        "The user or queue has a mailbox already" "A user and a queue have at most one mailbox each" "Edit the existing mailbox";
+    ProfileInUse "PROFILE_IN_USE" Permanent Input Administrator OnChange
+        "The profile is used by mailboxes" "A profile cannot be deleted while mailboxes are associated with it" "Associate the mailboxes with another profile first";
+    NotFound "NOT_FOUND" Permanent Input Administrator OnChange
+        "There is nothing with this name or id" "It was deleted, or the name is misspelt" "List what exists and use a name or id from there";
+    EtagStale "ETAG_STALE" Permanent Input Administrator OnChange
+        "It was changed by somebody else since it was read" "The etag is not the current one" "Read it again, and repeat the change on what is there now";
+    PageTokenInvalid "PAGE_TOKEN_INVALID" Permanent Input Administrator OnChange
+        "The page token is not valid" "It was not issued by this call" "Start again without a page token";
+    StateConflict "STATE_CONFLICT" Permanent Input Administrator OnChange
+        "The state does not allow it" "Something else has to happen first, named in the detail" "Do what the detail names first";
+    NotOwner "NOT_OWNER" Transient Deployment Nobody Growing
+        "The mailbox belongs to another worker now" "Its lease was taken over" "Nothing to do; the owner goes on";
+}

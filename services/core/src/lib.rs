@@ -1,0 +1,22 @@
+//! The functional core of Postroad: rules, aggregates, faults and invariants, without any I/O.
+//!
+//! Each aggregate has the shape of [`aggregate::Aggregate`]: `decide` turns a command into events or a [`Refusal`],
+//! `evolve` folds events into state. Time, randomness and settings arrive as facts.
+
+pub mod address;
+pub mod aggregate;
+pub mod alert;
+pub mod email;
+pub mod fault;
+pub mod invariant;
+pub mod location;
+pub mod mailbox;
+pub mod notification;
+pub mod placement;
+pub mod profile;
+pub mod record;
+pub mod refusal;
+
+pub use address::EmailAddress;
+pub use aggregate::Aggregate;
+pub use refusal::Refusal;

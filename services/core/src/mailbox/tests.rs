@@ -1,0 +1,261 @@
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Aggregate, fault::Code};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn draft() -> Draft {
+    Draft {
+        name: String::new(),
+        kind: Some(Kind::User(Uuid::from_u128(5))),
+        address: "ada@contoso.example".into(),
+        profile_id: Some(Uuid::from_u128(1)),
+        methods: PerDirection { incoming: Method::ServerSideSync, ..PerDirection::default() },
+        filtering_method: FilteringMethod::AllMessages,
+        process_email_from: None,
+        delete_after_processing: false,
+        allow_own_credentials: false,
+        user_name: String::new(),
+    }
+}
+
+fn admin_facts() -> AdminFacts {
+    AdminFacts {
+        now: at(0),
+        address_taken: false,
+        regarding_taken: false,
+        regarding_known: true,
+        profile: Some(ProfileFacts { active: true, revision: 1 }),
+        retry: RetryPolicy::default(),
+    }
+}
+
+fn cycle_facts(now: Timestamp) -> CycleFacts {
+    CycleFacts {
+        now,
+        profile: Some(ProfileFacts { active: true, revision: 1 }),
+        move_failed_emails: true,
+        retry: RetryPolicy::default(),
+    }
+}
+
+fn admin(state: State, command: AdminCommand) -> State {
+    let events = Administration::decide(&state, &command, &admin_facts()).unwrap();
+    Administration::fold(state, &events)
+}
+
+fn cycle(state: State, command: CycleCommand, now: Timestamp) -> State {
+    let events = Cycles::decide(&state, &command, &cycle_facts(now)).unwrap();
+    Cycles::fold(state, &events)
+}
+
+fn enabled() -> State {
+    let state = admin(State::Absent, AdminCommand::Create { id: Uuid::from_u128(9), draft: draft(), sealed: None });
+    let state = admin(state, AdminCommand::SetApproval(Approval::Approved));
+    let state = admin(state, AdminCommand::RecordTest(PerDirection { incoming: Some(Ok(())), ..PerDirection::default() }));
+    cycle(state, CycleCommand::Claim { worker: "one".into() }, at(0))
+}
+
+fn fail(code: Code) -> CycleCommand {
+    CycleCommand::Fail { epoch: 1, started_at: at(0), trigger: Trigger::Timer, report: Report::new(code, "") }
+}
+
+fn finish(outcomes: Vec<ItemOutcome>) -> CycleCommand {
+    CycleCommand::Finish { epoch: 1, started_at: at(0), trigger: Trigger::Timer, cursor: Some("c1".into()), outcomes }
+}
+
+fn item(id: &str) -> Item {
+    Item { id: id.into(), message_id: Some(format!("<{id}@x>")), received: None }
+}
+
+fn poison(id: &str) -> ItemOutcome {
+    ItemOutcome { item: item(id), result: ItemResult::Failed(Report::new(Code::ItemUnreadable, "")) }
+}
+
+fn incoming(state: &State) -> DirectionState {
+    state.live().unwrap().directions.incoming
+}
+
+#[test]
+fn a_passed_test_enables() {
+    assert_eq!(incoming(&enabled()), DirectionState { enabled: true, status: Status::Success });
+}
+
+#[test]
+fn nine_failures_and_a_success_leave_it_enabled() {
+    let mut state = enabled();
+    for attempt in 1..=9 {
+        state = cycle(state, fail(Code::HttpUnavailable), at(attempt));
+    }
+    assert!(incoming(&state).enabled);
+    let state = cycle(state, finish(Vec::new()), at(10));
+    assert_eq!(state.live().unwrap().sync.health, Health::Healthy);
+    assert_eq!(incoming(&state), DirectionState { enabled: true, status: Status::Success });
+}
+
+#[test]
+fn the_tenth_failure_disables_and_plans_a_probe() {
+    let mut state = enabled();
+    for attempt in 1..=10 {
+        state = cycle(state, fail(Code::HttpUnavailable), at(attempt));
+    }
+    assert!(!incoming(&state).enabled);
+    let Health::Disabled { next_probe: Some(_), .. } = state.live().unwrap().sync.health else {
+        panic!("no probe is planned");
+    };
+}
+
+#[test]
+fn a_probe_that_succeeds_enables_again_and_says_so() {
+    let state = cycle(enabled(), fail(Code::ImpersonationDenied), at(1));
+    assert!(!incoming(&state).enabled);
+    let events = Cycles::decide(&state, &finish(Vec::new()), &cycle_facts(at(700))).unwrap();
+    assert!(events.iter().any(|event| matches!(event, Event::Recovered { .. })));
+    assert!(incoming(&Cycles::fold(state, &events)).enabled);
+}
+
+#[test]
+fn failing_probes_grow_apart() {
+    let mut state = cycle(enabled(), fail(Code::ImpersonationDenied), at(0));
+    let mut distances = Vec::new();
+    for _ in 0..3 {
+        let Health::Disabled { next_probe: Some(next), .. } = state.live().unwrap().sync.health else { panic!() };
+        state = cycle(state, fail(Code::ImpersonationDenied), next);
+        let Health::Disabled { next_probe: Some(after), .. } = state.live().unwrap().sync.health else { panic!() };
+        distances.push(after.duration_since(next).as_mins());
+    }
+    assert_eq!(distances, [20, 40, 80]);
+}
+
+#[test]
+fn a_changed_profile_is_a_reason_to_probe_what_it_disabled() {
+    let state = cycle(enabled(), fail(Code::CredentialsRejected), at(0));
+    let mailbox = state.live().unwrap();
+    let due_with = |revision| {
+        let profile = Some(ProfileFacts { active: true, revision });
+        due(mailbox, profile, Some(at(0)), SignedDuration::from_secs(1), false, at(9_999_999))
+    };
+    assert_eq!(due_with(1), Due::Never);
+    assert_eq!(due_with(2), Due::Now(Trigger::Probe));
+}
+
+#[test]
+fn an_idle_mailbox_is_recorded_once_an_hour() {
+    let state = cycle(enabled(), finish(Vec::new()), at(0));
+    let recorded = |now| !Cycles::decide(&state, &finish(Vec::new()), &cycle_facts(now)).unwrap().is_empty();
+    assert!(!recorded(at(60)));
+    assert!(recorded(at(3600)));
+}
+
+#[test]
+fn a_stale_owner_is_refused() {
+    let state = cycle(enabled(), CycleCommand::Claim { worker: "two".into() }, at(1));
+    let refusal = Cycles::decide(&state, &finish(vec![poison("a")]), &cycle_facts(at(2))).unwrap_err();
+    assert_eq!(refusal.code, Code::NotOwner);
+}
+
+#[test]
+fn nothing_is_sent_within_a_back_off() {
+    let report = Report::new(Code::ServerBusy, "");
+    let state = cycle(enabled(), CycleCommand::Throttle { epoch: 1, until: at(100), report }, at(0));
+    let start = CycleCommand::Start { epoch: 1, trigger: Trigger::Asked };
+    assert_eq!(Cycles::decide(&state, &start, &cycle_facts(at(99))).unwrap_err().code, Code::ServerBusy);
+    assert!(Cycles::decide(&state, &start, &cycle_facts(at(100))).is_ok());
+    assert!(incoming(&state).enabled);
+}
+
+#[test]
+fn a_poison_item_is_tried_five_times_then_moved() {
+    let mut state = enabled();
+    for attempt in 1..=4 {
+        state = cycle(state, finish(vec![poison("p")]), at(attempt));
+        assert_eq!(state.live().unwrap().sync.deferred["p"].attempts, u32::try_from(attempt).unwrap());
+    }
+    let state = cycle(state, finish(vec![poison("p")]), at(5));
+    let sync = &state.live().unwrap().sync;
+    assert!(sync.deferred.is_empty() && sync.to_move.contains_key("p"));
+    let moved = cycle(state, CycleCommand::RecordMove { epoch: 1, item_id: "p".into(), fault: None }, at(6));
+    assert!(moved.live().unwrap().sync.to_move.is_empty());
+}
+
+#[test]
+fn another_address_is_another_mailbox() {
+    let state = cycle(enabled(), finish(vec![poison("p")]), at(1));
+    let draft = Draft { address: "ada.king@contoso.example".into(), ..draft() };
+    let state = admin(state, AdminCommand::Change { draft, sealed: None });
+    let mailbox = state.live().unwrap();
+    assert_eq!((mailbox.approval, mailbox.sync.cursor.clone()), (Approval::Pending, None));
+    assert_eq!(mailbox.sync.epoch, 1, "the fence stays");
+    assert!(!mailbox.directions.incoming.enabled);
+}
+
+#[test]
+fn bad_input_names_the_field() {
+    let refuse = |draft: Draft, facts: AdminFacts| {
+        let command = AdminCommand::Create { id: Uuid::from_u128(2), draft, sealed: None };
+        let refusal = Administration::decide(&State::Absent, &command, &facts).unwrap_err();
+        (refusal.code, refusal.field)
+    };
+    let draft_facts = [
+        (Draft { address: "ada".into(), ..draft() }, admin_facts(), Code::AddressInvalid, "email_address"),
+        (Draft { kind: None, ..draft() }, admin_facts(), Code::FieldRequired, "kind"),
+        (Draft { delete_after_processing: true, ..draft() }, admin_facts(), Code::FieldNotApplicable, "delete_after_processing"),
+        (Draft { user_name: "a@b.c".into(), ..draft() }, admin_facts(), Code::FieldNotApplicable, "user_name"),
+        (Draft { allow_own_credentials: true, user_name: "D\\a".into(), ..draft() }, admin_facts(), Code::UserNameNotUpn, "user_name"),
+        (draft(), AdminFacts { address_taken: true, ..admin_facts() }, Code::AddressTaken, "email_address"),
+        (draft(), AdminFacts { regarding_taken: true, ..admin_facts() }, Code::RegardingTaken, "regarding"),
+        (draft(), AdminFacts { regarding_known: false, ..admin_facts() }, Code::RegardingUnknown, "regarding"),
+        (draft(), AdminFacts { profile: None, ..admin_facts() }, Code::NotFound, "profile"),
+    ];
+    for (draft, facts, code, field) in draft_facts {
+        assert_eq!(refuse(draft, facts), (code, field.to_owned()));
+    }
+}
+
+fn any_command() -> impl Strategy<Value = CycleCommand> {
+    let id = prop::sample::select(vec!["a", "b", "c"]);
+    let code = prop::sample::select(Code::ALL);
+    prop_oneof![
+        (0..3u64, id.clone()).prop_map(|(epoch, id)| CycleCommand::Finish {
+            epoch,
+            started_at: at(0),
+            trigger: Trigger::Timer,
+            cursor: Some(format!("{epoch}{id}")),
+            outcomes: vec![poison(id)],
+        }),
+        (0..3u64, code).prop_map(|(epoch, code)| CycleCommand::Fail {
+            epoch,
+            started_at: at(0),
+            trigger: Trigger::Timer,
+            report: Report::new(code, ""),
+        }),
+        Just(CycleCommand::Claim { worker: "w".into() }),
+        (0..3u64, id).prop_map(|(epoch, id)| CycleCommand::RecordMove { epoch, item_id: id.to_owned(), fault: None }),
+    ]
+}
+
+proptest! {
+    /// INV-6 and INV-7 over random histories.
+    #[test]
+    fn histories_keep_the_invariants(commands in prop::collection::vec(any_command(), 0..60)) {
+        let mut state = enabled();
+        for (second, command) in (0_i64..).zip(&commands) {
+            let before = state.live().unwrap().sync.epoch;
+            match Cycles::decide(&state, command, &cycle_facts(at(second))) {
+                Ok(events) => state = Cycles::fold(state, &events),
+                Err(refusal) => {
+                    prop_assert_eq!(refusal.code, Code::NotOwner);
+                    continue;
+                }
+            }
+            let mailbox = state.live().unwrap();
+            prop_assert!(mailbox.sync.epoch >= before);
+            prop_assert!(crate::invariant::disabled_has_a_way_back(mailbox).is_ok());
+            prop_assert!(mailbox.sync.deferred.values().all(|d| d.attempts < RetryPolicy::default().item_attempts));
+        }
+    }
+}

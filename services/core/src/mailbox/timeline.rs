@@ -1,0 +1,141 @@
+//! The event log of a mailbox as sentences.
+
+use jiff::Timestamp;
+
+use super::{Approval, Decision, Direction, Event, Reason, Trigger, Verdict};
+use crate::fault::Report;
+
+/// What an event says to a person; more than one sentence where messages were decided.
+pub fn sentences(event: &Event) -> Vec<String> {
+    match event {
+        Event::Created { settings, .. } => vec![format!("Created for {}.", settings.address)],
+        Event::Changed { settings } => vec![format!("Settings changed; the address is {}.", settings.address)],
+        Event::PasswordSet { .. } => vec!["A password of its own was stored.".to_owned()],
+        Event::ApprovalChanged { approval } => vec![approval_sentence(*approval).to_owned()],
+        Event::Activated => vec!["Activated.".to_owned()],
+        Event::Deactivated => vec!["Deactivated.".to_owned()],
+        Event::Tested { .. } => tested(event),
+        Event::Deleted => vec!["Deleted.".to_owned()],
+        Event::Claimed { worker, epoch, .. } => vec![format!("Worker {worker} took it over (epoch {epoch}).")],
+        Event::AttemptStarted { trigger, .. } => vec![format!("Synchronization began, {}.", reason_of(*trigger))],
+        Event::AttemptFinished { started_at, at, trigger, verdicts, deferrals, .. } => {
+            let took = at.duration_since(*started_at).as_millis();
+            let mut lines = vec![format!(
+                "Synchronization succeeded in {took} ms, {}: {} decided, {} to be tried again.",
+                reason_of(*trigger),
+                count(verdicts.len(), "message"),
+                deferrals.len()
+            )];
+            lines.extend(verdicts.iter().map(verdict_sentence));
+            lines.extend(deferrals.iter().map(|deferral| {
+                let name = name(&deferral.item.message_id, &deferral.item.id);
+                format!("Message {name} failed {} so far: {}.", count_times(deferral.attempts), deferral.report.sentence())
+            }));
+            lines
+        }
+        Event::AttemptFailed { .. } => failed(event),
+        Event::Throttled { until, report, .. } => vec![format!("{}; nothing is sent before {until}.", report.sentence())],
+        Event::Recovered { report, since, .. } => {
+            vec![format!("Recovered by itself and enabled again. It had been disabled since {since}: {}.", report.sentence())]
+        }
+        Event::Moved { fault: None, .. } => vec!["A failed message was moved to the Undeliverable folder.".to_owned()],
+        Event::Moved { fault: Some(report), .. } => {
+            vec![format!("A failed message could not be moved to the Undeliverable folder: {}.", report.sentence())]
+        }
+    }
+}
+
+/// What was decided about a message, and why.
+pub fn verdict_sentence(verdict: &Verdict) -> String {
+    let name = name(&verdict.item.message_id, &verdict.item.id);
+    match &verdict.decision {
+        Decision::Tracked { created: true, .. } => format!("Message {name} was tracked as a new email activity."),
+        Decision::Tracked { created: false, .. } => {
+            format!("Message {name} is tracked; the CRM had it already, from another mailbox or an earlier attempt.")
+        }
+        Decision::NotTracked(reason) => format!("Message {name} was not tracked: {}.", reason_sentence(reason)),
+        Decision::Undeliverable { report, attempts, to_move } => {
+            let then = if *to_move { "it is moved to the Undeliverable folder" } else { "it stays where it is" };
+            let times = count_times(*attempts);
+            format!("Message {name} could not be tracked after {times}: {}. {then}.", report.sentence())
+        }
+    }
+}
+
+fn reason_sentence(reason: &Reason) -> String {
+    match reason {
+        Reason::FilteringMethod => "the mailbox's filtering method is No email messages".to_owned(),
+        Reason::BeforeProcessEmailFrom(from) => format!("it was received before Process Email From, {from}"),
+        Reason::NotEmail(class) => format!("it is no email but an item of class {class}"),
+        Reason::Gone => "it was deleted or moved before it could be read".to_owned(),
+    }
+}
+
+fn approval_sentence(approval: Approval) -> &'static str {
+    match approval {
+        Approval::Pending => "The address waits for approval.",
+        Approval::Approved => "The address was approved.",
+        Approval::Rejected => "The address was rejected.",
+    }
+}
+
+fn tested(event: &Event) -> Vec<String> {
+    let Event::Tested { outcomes, next_probe, .. } = event else { return Vec::new() };
+    let mut lines = Vec::new();
+    for direction in Direction::ALL {
+        match outcomes.get(direction) {
+            Some(Ok(())) => lines.push(format!("Test passed; {} enabled.", direction.label())),
+            Some(Err(report)) => lines.push(format!(
+                "Test failed; {} not enabled: {} {}",
+                direction.label(),
+                explained(report),
+                probe_sentence(*next_probe)
+            )),
+            None => {}
+        }
+    }
+    lines
+}
+
+fn failed(event: &Event) -> Vec<String> {
+    let Event::AttemptFailed { report, failures, next_attempt, disables, .. } = event else { return Vec::new() };
+    let then = match (disables, next_attempt) {
+        (true, next) => format!("The mailbox is disabled. {}", probe_sentence(*next)),
+        (false, Some(at)) => format!("Failure {failures} in a row; next attempt at {at}."),
+        (false, None) => probe_sentence(None),
+    };
+    vec![format!("Synchronization failed: {} {then}", explained(report))]
+}
+
+fn explained(report: &Report) -> String {
+    let row = report.code.row();
+    format!("{} [{}]. {}.", report.sentence(), row.name, row.remedy)
+}
+
+fn probe_sentence(next: Option<Timestamp>) -> String {
+    match next {
+        Some(at) => format!("It is probed at {at} and enabled again when the cause is gone."),
+        None => "It is probed again when its profile or the mailbox is changed.".to_owned(),
+    }
+}
+
+fn reason_of(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Timer => "by schedule",
+        Trigger::Asked => "as asked",
+        Trigger::Probe => "as a probe",
+        Trigger::Continuation => "as more was left",
+    }
+}
+
+fn name<'a>(message_id: &'a Option<String>, item_id: &'a str) -> &'a str {
+    message_id.as_deref().unwrap_or(item_id)
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn count_times(number: u32) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
+}

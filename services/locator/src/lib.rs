@@ -1,0 +1,1 @@
+//! postroad-locator

@@ -1,0 +1,254 @@
+//! What an organisation consists of when it starts.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole organisation. Ports are 0 unless given: the system chooses free ones. Everything listens on 127.0.0.1 only.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The SMTP domains the organisation answers for; Autodiscover calls any other address unknown.
+    pub domains: Vec<String>,
+    /// The regions, each with its own EWS endpoint.
+    pub regions: Vec<Region>,
+    /// The account a synchroniser logs on with. It has no mailbox.
+    pub service_account: ServiceAccount,
+    /// What a 401 offers, and whether Basic is accepted at all.
+    #[serde(default)]
+    pub challenge: Challenge,
+    /// The host name in every URL the organisation hands out, for regions that name none. Certificates hold it.
+    #[serde(default = "localhost")]
+    pub public_host: String,
+    /// More host names for the certificates, for clients that map names to 127.0.0.1 themselves.
+    #[serde(default)]
+    pub host_names: Vec<String>,
+    /// Whether `/autodiscover/autodiscover.svc` exists (404 otherwise).
+    #[serde(default = "yes")]
+    pub autodiscover_soap: bool,
+    /// Whether `/autodiscover/autodiscover.xml` exists (404 otherwise).
+    #[serde(default = "yes")]
+    pub autodiscover_pox: bool,
+    /// Whether more concurrent requests for one mailbox than EWSMaxConcurrency (10 on Exchange 2010, 27 on newer ones) are
+    /// refused with `ErrorExceededConnectionCount`.
+    #[serde(default)]
+    pub limit_concurrency: bool,
+    /// The port of Autodiscover, 0 for any.
+    #[serde(default)]
+    pub autodiscover_port: u16,
+    /// The port of the control API (plain HTTP, loopback only), 0 for any.
+    #[serde(default)]
+    pub control_port: u16,
+}
+
+/// One site of the organisation: a server of one version, at one URL.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// The name tests and faults use, e.g. `europe`.
+    pub name: String,
+    /// The version of its servers.
+    pub version: ServerVersion,
+    /// Its mailboxes at the start.
+    #[serde(default)]
+    pub mailboxes: Vec<Mailbox>,
+    /// The host name in its URL; the organisation's `public_host` if none.
+    #[serde(default)]
+    pub public_host: Option<String>,
+    /// The port, 0 for any.
+    #[serde(default)]
+    pub port: u16,
+}
+
+/// A server version with everything that follows from it: the request versions it knows, its schema, its policies.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum ServerVersion {
+    /// Exchange 2010 SP3 (14.3).
+    #[serde(rename = "2010SP3", alias = "2010")]
+    Exchange2010Sp3,
+    /// Exchange 2013 SP1 (15.0.847).
+    #[serde(rename = "2013SP1", alias = "2013")]
+    Exchange2013Sp1,
+    /// Exchange 2016 (15.1).
+    #[serde(rename = "2016")]
+    Exchange2016,
+}
+
+/// A mailbox and the account that owns it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mailbox {
+    /// The primary SMTP address.
+    pub address: String,
+    /// The name in address lists; derived from the address if none.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Further SMTP addresses.
+    #[serde(default)]
+    pub proxy_addresses: Vec<String>,
+    /// The user principal name; the primary address if none.
+    #[serde(default)]
+    pub principal_name: Option<String>,
+    /// The owner's password; without one the owner cannot log on.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Whether the account is disabled: impersonating it is refused with `ErrorAccountDisabled`.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// The synchroniser's account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceAccount {
+    /// Its user principal name.
+    pub principal_name: String,
+    /// Its password.
+    pub password: String,
+    /// The scope of its role ApplicationImpersonation.
+    #[serde(default)]
+    pub impersonates: Impersonates,
+}
+
+/// Which mailboxes the service account may impersonate.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impersonates {
+    /// Every mailbox.
+    #[default]
+    All,
+    /// No mailbox: the role is missing.
+    None,
+    /// Only these primary addresses.
+    Only(Vec<String>),
+}
+
+/// What a 401 says in `WWW-Authenticate`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Challenge {
+    /// Negotiate, NTLM and Basic, in separate headers; Basic is accepted.
+    #[default]
+    Basic,
+    /// Negotiate and NTLM: Basic is not enabled on the virtual directory, and refused.
+    WithoutBasic,
+    /// No header at all: a publishing rule in front of Exchange answers, and refuses.
+    Silent,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// An organisation of the domain `contoso.example` with these regions and the service account
+    /// `crm@contoso.example`, which may impersonate everyone.
+    #[must_use]
+    pub fn contoso(regions: Vec<Region>) -> Self {
+        Self {
+            domains: vec!["contoso.example".to_owned()],
+            regions,
+            service_account: ServiceAccount {
+                principal_name: "crm@contoso.example".to_owned(),
+                password: "Pass-word1".to_owned(),
+                impersonates: Impersonates::All,
+            },
+            challenge: Challenge::Basic,
+            public_host: localhost(),
+            host_names: Vec::new(),
+            autodiscover_soap: true,
+            autodiscover_pox: true,
+            limit_concurrency: false,
+            autodiscover_port: 0,
+            control_port: 0,
+        }
+    }
+}
+
+// === impl Region ===
+
+impl Region {
+    /// A region with these mailboxes, named by their primary addresses.
+    #[must_use]
+    pub fn new<'a>(name: &str, version: ServerVersion, addresses: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            version,
+            mailboxes: addresses.into_iter().map(Mailbox::new).collect(),
+            public_host: None,
+            port: 0,
+        }
+    }
+}
+
+// === impl Mailbox ===
+
+impl Mailbox {
+    /// A mailbox whose owner cannot log on, with one address.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            display_name: None,
+            proxy_addresses: Vec::new(),
+            principal_name: None,
+            password: None,
+            disabled: false,
+        }
+    }
+}
+
+// === impl ServerVersion ===
+
+impl ServerVersion {
+    /// The major, minor, build and revision numbers of `ServerVersionInfo`.
+    pub(crate) const fn build(self) -> [u16; 4] {
+        match self {
+            Self::Exchange2010Sp3 => [14, 3, 123, 3],
+            Self::Exchange2013Sp1 => [15, 0, 847, 30],
+            Self::Exchange2016 => [15, 1, 2507, 39],
+        }
+    }
+
+    /// The `Version` of `ServerVersionInfo`, which on newer servers is no request version.
+    pub(crate) const fn schema_name(self) -> &'static str {
+        match self {
+            Self::Exchange2010Sp3 => "Exchange2010_SP2",
+            Self::Exchange2013Sp1 => "V2_8",
+            Self::Exchange2016 => "V2017_07_11",
+        }
+    }
+
+    /// The request versions the server takes (setting `EwsSupportedSchemas`), oldest first.
+    pub(crate) fn request_versions(self) -> &'static [&'static str] {
+        const ALL: &[&str] = &[
+            "Exchange2007",
+            "Exchange2007_SP1",
+            "Exchange2010",
+            "Exchange2010_SP1",
+            "Exchange2010_SP2",
+            "Exchange2013",
+            "Exchange2013_SP1",
+            "Exchange2015",
+            "Exchange2016",
+        ];
+        let known = match self {
+            Self::Exchange2010Sp3 => 5,
+            Self::Exchange2013Sp1 => 7,
+            Self::Exchange2016 => 9,
+        };
+        ALL.get(..known).unwrap_or(ALL)
+    }
+
+    /// EWSMaxConcurrency of the default throttling policy.
+    pub(crate) const fn maximum_concurrency(self) -> usize {
+        match self {
+            Self::Exchange2010Sp3 => 10,
+            Self::Exchange2013Sp1 | Self::Exchange2016 => 27,
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn localhost() -> String {
+    "localhost".to_owned()
+}
