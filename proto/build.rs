@@ -1,1 +1,25 @@
-fn main() {}
+//! Compiles the contracts without protoc.
+
+use std::{error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 8] = [
+    "postroad/alert/v1/alert.proto",
+    "postroad/crm/v1/crm.proto",
+    "postroad/fault/v1/fault.proto",
+    "postroad/journal/v1/journal.proto",
+    "postroad/locator/v1/locator.proto",
+    "postroad/mailbox/v1/mailbox.proto",
+    "postroad/profile/v1/profile.proto",
+    "postroad/sync/v1/sync.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=postroad");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().build_client(true).build_server(true).compile_fds(descriptors)?;
+    Ok(())
+}

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod invariant;
 pub mod location;
 pub mod mailbox;
+pub mod name;
 pub mod notification;
 pub mod placement;
 pub mod profile;

@@ -1,0 +1,96 @@
+//! The invariants of DESIGN.md as functions, used alike by tests, chaos runs and debug assertions.
+
+use std::collections::HashMap;
+
+use crate::{
+    fault::Probe,
+    mailbox::{Event, Health, Mailbox},
+};
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{id} is broken: {evidence}")]
+pub struct Broken {
+    /// Its name, such as `INV-1`.
+    pub id: &'static str,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// INV-1: one verdict per item and rule version, over the history of one mailbox.
+pub fn one_verdict_per_item<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
+    let mut seen = HashMap::new();
+    for event in history {
+        let Event::AttemptFinished { verdicts, .. } = event else { continue };
+        for verdict in verdicts {
+            let count = seen.entry((verdict.item.id.clone(), verdict.rule_version)).or_insert(0_u32);
+            *count += 1;
+            if *count > 1 {
+                let evidence = format!("item {} has {count} verdicts of version {}", verdict.item.id, verdict.rule_version);
+                return Err(Broken { id: "INV-1", evidence });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// INV-2: the CRM holds an item at most once; given the message ids of its activities.
+pub fn at_most_one_activity<'a>(message_ids: impl IntoIterator<Item = &'a str>) -> Result<(), Broken> {
+    let mut seen = std::collections::HashSet::new();
+    for id in message_ids {
+        if !seen.insert(crate::email::normalized(id)) {
+            return Err(Broken { id: "INV-2", evidence: format!("message {id} has two activities") });
+        }
+    }
+    Ok(())
+}
+
+/// INV-4: no attempt begins within a back-off window, over the history of one mailbox.
+pub fn no_attempt_within_back_off<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
+    let mut until = None;
+    for event in history {
+        match event {
+            Event::Throttled { until: next, .. } => until = Some(*next),
+            Event::AttemptStarted { at, .. } if until.is_some_and(|until| *at < until) => {
+                return Err(Broken { id: "INV-4", evidence: format!("an attempt began at {at} within a back-off") });
+            }
+            Event::Tested { .. } => until = None,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// INV-6: epochs never go back, over the history of one mailbox.
+pub fn stale_owner_cannot_append<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
+    let mut current = 0;
+    for event in history {
+        let epoch = match event {
+            Event::Claimed { epoch, .. } => {
+                current = *epoch;
+                continue;
+            }
+            Event::AttemptStarted { epoch, .. }
+            | Event::AttemptFinished { epoch, .. }
+            | Event::AttemptFailed { epoch, .. }
+            | Event::Throttled { epoch, .. }
+            | Event::Moved { epoch, .. } => *epoch,
+            _ => continue,
+        };
+        if epoch != current {
+            return Err(Broken { id: "INV-6", evidence: format!("epoch {epoch} wrote while {current} owned the mailbox") });
+        }
+    }
+    Ok(())
+}
+
+/// INV-7: a disabled mailbox has a cause, a remedy and a next probe, or somebody who has to act.
+pub fn disabled_has_a_way_back(mailbox: &Mailbox) -> Result<(), Broken> {
+    let Health::Disabled { report, next_probe, .. } = &mailbox.sync.health else { return Ok(()) };
+    let row = report.code.row();
+    if row.remedy.is_empty() || (next_probe.is_none() && row.probe == Probe::Growing) {
+        let evidence = format!("{} is disabled by {} without a way back", mailbox.settings.address, row.name);
+        return Err(Broken { id: "INV-7", evidence });
+    }
+    Ok(())
+}
