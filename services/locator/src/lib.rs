@@ -1,1 +1,26 @@
-//! postroad-locator
+//! The locator role: where mailboxes are served, and whether they can be reached.
+//!
+//! - [`cache`]: locations that were found, per mailbox, in a KV bucket
+//! - [`discovery`]: Autodiscover over HTTPS
+//! - [`connection`]: the test of everything between Postroad and a mailbox
+//! - [`service`]: gRPC
+
+mod cache;
+mod connection;
+mod discovery;
+mod service;
+
+use std::sync::Arc;
+
+use postroad_proto::locator::v1::locator_service_server::LocatorServiceServer;
+use postroad_rig::{Context, Error, serve};
+
+/// Runs the role until shutdown.
+pub async fn run(context: Context) -> Result<(), Error> {
+    let cache = cache::Cache::open(&context.nats, context.config.nats.replicas)
+        .await
+        .map_err(|error| Error::Fault(error.report()))?;
+    let service = service::Service::new(&context, Arc::new(cache));
+    let routes = tonic::service::Routes::new(LocatorServiceServer::new(service));
+    serve(&context, context.config.locator.listen, routes, &["postroad.locator.v1.LocatorService"]).await
+}

@@ -1,1 +1,19 @@
-//! postroad-rig
+//! What every role needs around its core: configuration, clock, supervised tasks, telemetry, gRPC serving, shutdown.
+
+pub mod actor;
+pub mod channel;
+pub mod clock;
+pub mod config;
+mod context;
+mod error;
+mod serve;
+pub mod status;
+mod tasks;
+pub mod telemetry;
+pub mod wire;
+
+pub use config::Config;
+pub use context::{Context, Role, shutdown_signal, start};
+pub use error::Error;
+pub use serve::{is_serving, serve};
+pub use tasks::Tasks;

@@ -1,1 +1,39 @@
-//! postroad-sync
+//! The sync role: the cycles of mailboxes, from Exchange to the CRM.
+//!
+//! - [`directory`]: profiles and mailboxes as the journal has them
+//! - [`ownership`]: which mailboxes this worker may process, and until when
+//! - [`scheduler`]: when each is processed
+//! - [`cycle`]: what is done then
+//! - [`exchange`], [`crm`], [`place`]: the mail server, the CRM and the locator, as the cycle needs them
+//! - [`explain`]: what was decided about a message
+//! - [`service`]: gRPC
+
+mod crm;
+mod cycle;
+mod directory;
+mod exchange;
+mod explain;
+mod gate;
+mod message;
+mod ownership;
+mod place;
+mod scheduler;
+mod service;
+mod worker;
+
+use std::sync::Arc;
+
+use postroad_proto::sync::v1::sync_service_server::SyncServiceServer;
+use postroad_rig::{Context, Error, serve};
+
+/// Runs the role until shutdown.
+pub async fn run(context: Context) -> Result<(), Error> {
+    let worker = Arc::new(worker::Worker::new(&context)?);
+    directory::follow(&context, Arc::clone(&worker.directory)).await?;
+    let ownership = Arc::clone(&worker.ownership);
+    context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));
+    context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
+    context.tasks.spawn("wake", service::wake(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
+    let routes = tonic::service::Routes::new(SyncServiceServer::new(service::Service::new(worker, context.nats.clone())));
+    serve(&context, context.config.sync.listen, routes, &["postroad.sync.v1.SyncService"]).await
+}

@@ -163,8 +163,9 @@ fn finish(
 ) -> Vec<Event> {
     let healthy = mailbox.sync.health == Health::Healthy;
     let first_of_hour = is_first_of_hour(mailbox.sync.last_attempt, facts.now);
-    // A moved cursor alone is no reason to record: the older one lists a superset, and verdicts are stable.
-    if outcomes.is_empty() && healthy && !first_of_hour && mailbox.sync.cursor.is_some() {
+    // A moved cursor alone is no reason to record: the older one lists a superset, and verdicts are stable. A dropped one is.
+    let dropped = cursor.is_some_and(str::is_empty);
+    if outcomes.is_empty() && healthy && !first_of_hour && !dropped && mailbox.sync.cursor.is_some() {
         return Vec::new();
     }
     let mut verdicts = Vec::new();

@@ -1,0 +1,20 @@
+//! Connections to other roles.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use crate::Error;
+
+/// A lazily opened connection to a role; it is reopened by itself after the role was away.
+pub fn to(endpoint: &str) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(endpoint.to_owned())
+        .map_err(|error| Error::Configuration(format!("`{endpoint}` is not an endpoint such as http://127.0.0.1:7401: {error}")))?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true)
+        .connect_lazy())
+}

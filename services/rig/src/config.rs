@@ -1,0 +1,235 @@
+//! The configuration: one TOML file for all roles, with defaults for a single machine.
+//!
+//! Secrets are never in it: it names files or environment variables that hold them.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+mod alert;
+mod sealing;
+mod sync;
+
+pub use alert::{Alert, Smtp, SmtpTls};
+pub use sealing::Sealing;
+pub use sync::Sync;
+
+/// The whole configuration. An unknown setting is refused with its name and line.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The NATS server.
+    pub nats: Nats,
+    /// The keys that seal passwords.
+    pub sealing: Sealing,
+    /// Where roles find each other.
+    pub endpoints: Endpoints,
+    /// The profile role.
+    pub profile: Profile,
+    /// The locator role.
+    pub locator: Locator,
+    /// The sync role.
+    pub sync: Sync,
+    /// The alert role.
+    pub alert: Alert,
+    /// The crm role.
+    pub crm: Crm,
+}
+
+/// The NATS server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// `nats://` or `tls://` URL.
+    pub url: String,
+    /// A credentials file of NATS.
+    pub credentials_file: Option<PathBuf>,
+    /// The name of the journal's stream.
+    pub stream: String,
+    /// Replicas of stream and buckets: 1 on a single server, 3 on a cluster.
+    pub replicas: usize,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self { url: "nats://127.0.0.1:4222".into(), credentials_file: None, stream: "JOURNAL".into(), replicas: 1 }
+    }
+}
+
+/// Where roles find each other, as `http://HOST:PORT`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Endpoints {
+    /// The profile role.
+    pub profile: String,
+    /// The locator role.
+    pub locator: String,
+    /// The sync role.
+    pub sync: String,
+    /// The alert role.
+    pub alert: String,
+    /// The crm role.
+    pub crm: String,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        let at = |port: u16| format!("http://127.0.0.1:{port}");
+        Self { profile: at(7401), locator: at(7402), sync: at(7403), alert: at(7404), crm: at(7405) }
+    }
+}
+
+/// The profile role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether addresses have to be approved before their mail is processed.
+    pub require_approval: bool,
+    /// Mailboxes that are tested at the same time.
+    pub parallel_tests: usize,
+    /// What Apply Default Email Settings gives to mailboxes.
+    pub defaults: MailboxDefaults,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self { listen: loopback(7401), require_approval: true, parallel_tests: 8, defaults: MailboxDefaults::default() }
+    }
+}
+
+/// What Apply Default Email Settings gives to mailboxes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailboxDefaults {
+    /// The profile's name; empty leaves the mailbox's profile as it is.
+    pub profile: String,
+    /// Whether incoming email is synchronized.
+    pub incoming: bool,
+    /// Whether outgoing email is synchronized; ignored for forward mailboxes.
+    pub outgoing: bool,
+    /// Whether appointments, contacts and tasks are; ignored for queue and forward mailboxes.
+    pub appointments_contacts_tasks: bool,
+}
+
+impl Default for MailboxDefaults {
+    fn default() -> Self {
+        Self { profile: String::new(), incoming: true, outgoing: false, appointments_contacts_tasks: false }
+    }
+}
+
+/// The locator role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Locator {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Base URLs that replace the hosts that Autodiscover derives from a domain, by host, for example
+    /// `"autodiscover.contoso.example" = "https://localhost:8443"`. For tests, and where the DNS cannot be changed.
+    pub hosts: std::collections::BTreeMap<String, String>,
+    /// Hosts beside the mailbox's own domain that locations may be on, for example `mail.hoster.example` or
+    /// `*.hoster.example`. Credentials are sent nowhere else.
+    pub released_hosts: Vec<String>,
+}
+
+impl Default for Locator {
+    fn default() -> Self {
+        Self { listen: loopback(7402), hosts: std::collections::BTreeMap::new(), released_hosts: Vec::new() }
+    }
+}
+
+/// The crm role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Crm {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The largest message, in bytes of all its contents together.
+    pub max_message_bytes: u64,
+}
+
+impl Default for Crm {
+    fn default() -> Self {
+        Self { listen: loopback(7405), max_message_bytes: 150 * 1024 * 1024 }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(file: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::Configuration(format!("{} cannot be read: {error}", file.display())))?;
+        Self::parse(&text).map_err(|error| match error {
+            Error::Configuration(why) => Error::Configuration(format!("{}: {why}", file.display())),
+            other => other,
+        })
+    }
+
+    /// Reads and checks a text.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let config: Self = toml::from_str(text).map_err(|error| Error::Configuration(error.to_string().trim().to_owned()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |setting: &str, rule: &str| Err(Error::Configuration(format!("{setting}: {rule}")));
+        if !self.nats.url.contains("://") {
+            return wrong("nats.url", "must be a URL such as nats://127.0.0.1:4222");
+        }
+        if !(1..=5).contains(&self.nats.replicas) {
+            return wrong("nats.replicas", "must be between 1 and 5");
+        }
+        if self.profile.parallel_tests == 0 {
+            return wrong("profile.parallel_tests", "must be at least 1");
+        }
+        self.sync.check()?;
+        self.alert.check()
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_a_single_machine() {
+        let config = Config::parse("").unwrap();
+        assert_eq!((config.nats.replicas, config.profile.listen.port()), (1, 7401));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_line() {
+        let error = Config::parse("[nats]\nurl = \"nats://x\"\nreplica = 3\n").unwrap_err().to_string();
+        assert!(error.contains("replica") && error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        for (text, setting) in [
+            ("[nats]\nreplicas = 0", "nats.replicas"),
+            ("[nats]\nurl = \"x\"", "nats.url"),
+            ("[sync]\nconcurrency = 0", "sync.concurrency"),
+            ("[sync]\nlease_ms = 10", "sync.lease_ms"),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(setting), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_survives_writing() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        Config::parse(&text).unwrap();
+    }
+}

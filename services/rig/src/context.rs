@@ -1,0 +1,120 @@
+//! What a role is given when it starts.
+
+use std::sync::Arc;
+
+use postroad_core::fault::{Code, Report};
+use postroad_journal::{Journal, Options, sealing::Keyring};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Error, Tasks};
+
+/// A role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Profiles and mailboxes.
+    Profile,
+    /// Locations.
+    Locator,
+    /// Cycles.
+    Sync,
+    /// Alerts.
+    Alert,
+    /// Records and activities.
+    Crm,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 5] = [Self::Profile, Self::Locator, Self::Sync, Self::Alert, Self::Crm];
+
+    /// The name on the command line and in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Locator => "locator",
+            Self::Sync => "sync",
+            Self::Alert => "alert",
+            Self::Crm => "crm",
+        }
+    }
+}
+
+/// What a role is given.
+#[derive(Clone)]
+pub struct Context {
+    /// Which role it is.
+    pub role: Role,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The journal.
+    pub journal: Journal,
+    /// The connection to NATS, for KV buckets and the object store.
+    pub nats: async_nats::Client,
+    /// The sealing keys.
+    pub keyring: Arc<Keyring>,
+    /// Asks the role to stop.
+    pub shutdown: CancellationToken,
+    /// Its tasks.
+    pub tasks: Tasks,
+}
+
+/// Connects a role to what it needs. Refuses a NATS server that is too old or has no JetStream.
+pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken) -> Result<Context, Error> {
+    let keyring = config.sealing.keyring()?;
+    let nats = connect(&config, role).await?;
+    let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
+    let journal = Journal::connect(&nats, options).await?;
+    Ok(Context {
+        role,
+        journal,
+        nats,
+        keyring: Arc::new(keyring),
+        tasks: Tasks::new(shutdown.clone()),
+        shutdown,
+        config,
+    })
+}
+
+async fn connect(config: &Config, role: Role) -> Result<async_nats::Client, Error> {
+    let mut options = async_nats::ConnectOptions::new()
+        .name(format!("postroad {}", role.name()))
+        .connection_timeout(std::time::Duration::from_secs(5))
+        // A role that is up outlives an absence of NATS of any length.
+        .max_reconnects(None);
+    if let Some(file) = &config.nats.credentials_file {
+        options = options
+            .credentials_file(file)
+            .await
+            .map_err(|error| Error::Configuration(format!("nats.credentials_file = \"{}\": {error}", file.display())))?;
+    }
+    options.connect(config.nats.url.as_str()).await.map_err(|error| {
+        Error::Fault(Report::new(Code::JournalUnavailable, format!("nats.url = \"{}\": {error}", config.nats.url)))
+    })
+}
+
+/// Completes when the process is asked to stop: Ctrl-C, SIGTERM, or, where `POSTROAD_EXIT_WITH_STDIN=1` is set, the end of
+/// standard input, so that tests and demo leave nothing behind even if they are killed.
+#[expect(clippy::disallowed_methods, reason = "an escape for tests, not a setting")]
+pub async fn shutdown_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    let stdin = async {
+        if std::env::var("POSTROAD_EXIT_WITH_STDIN").as_deref() != Ok("1") {
+            return std::future::pending::<()>().await;
+        }
+        let mut buffer = [0_u8; 64];
+        let mut stdin = tokio::io::stdin();
+        while tokio::io::AsyncReadExt::read(&mut stdin, &mut buffer).await.is_ok_and(|read| read > 0) {}
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+        () = stdin => {}
+    }
+}

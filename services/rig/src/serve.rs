@@ -1,0 +1,47 @@
+//! Serving gRPC with health and reflection.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    service::Routes,
+    transport::{Channel, Server},
+};
+
+use crate::{Context, Error};
+
+/// Serves `routes` with health and reflection until shutdown; `names` are the services that report as serving.
+/// The role counts as ready once this is called: call it when its views are caught up.
+pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, names: &[&str]) -> Result<(), Error> {
+    let failed = |what: String| move |source: Box<dyn std::error::Error + Send + Sync>| Error::Listen { what, source };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    for name in names {
+        reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+    }
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(postroad_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| failed("reflection".to_owned())(Box::new(error)))?;
+    routes = routes.add_service(health).add_service(reflection);
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|error| failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error)))?;
+    tracing::info!(role = context.role.name(), listen = %listener.local_addr().unwrap_or(listen), "serving gRPC");
+    let shutdown = context.shutdown.clone();
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { shutdown.cancelled().await })
+        .await
+        .map_err(|error| failed("gRPC".to_owned())(Box::new(error)))
+}
+
+/// Whether the role behind a channel says that it serves.
+pub async fn is_serving(channel: Channel) -> Result<bool, tonic::Status> {
+    let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+    let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
+    let answer = client.check(request).await?.into_inner();
+    Ok(answer.status() == tonic_health::pb::health_check_response::ServingStatus::Serving)
+}

@@ -1,0 +1,163 @@
+//! Profiles and mailboxes as the journal has them, kept in memory by following it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
+
+use futures::StreamExt as _;
+use postroad_core::{Aggregate as _, mailbox, profile};
+use postroad_journal::{Followed, Kind, Snapshot};
+use postroad_rig::{Context, Error};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::explain::Index;
+
+/// The view of one worker.
+pub struct Directory {
+    view: RwLock<View>,
+    changed: mpsc::UnboundedSender<Change>,
+}
+
+/// What changed, so that it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A mailbox.
+    Mailbox(Uuid),
+    /// A profile: all its mailboxes.
+    Profile(Uuid),
+}
+
+#[derive(Default)]
+struct View {
+    mailboxes: HashMap<Uuid, (mailbox::State, u64)>,
+    profiles: HashMap<Uuid, (profile::State, u64)>,
+    index: Index,
+}
+
+impl Directory {
+    /// An empty view and where its changes arrive.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Change>) {
+        let (changed, changes) = mpsc::unbounded_channel();
+        (Self { view: RwLock::default(), changed }, changes)
+    }
+
+    /// A mailbox with its position in the journal, for a decision.
+    pub fn mailbox(&self, id: Uuid) -> Option<Snapshot<mailbox::Cycles>> {
+        let view = self.read();
+        view.mailboxes.get(&id).map(|(state, sequence)| Snapshot { state: state.clone(), sequence: *sequence })
+    }
+
+    /// A live mailbox under an id or address.
+    pub fn find(&self, name: &str) -> Option<Uuid> {
+        let view = self.read();
+        let id = Uuid::parse_str(name).ok();
+        let mut live = view.mailboxes.iter().filter_map(|(key, (state, _))| state.live().map(|mailbox| (*key, mailbox)));
+        live.find(|(key, mailbox)| Some(*key) == id || mailbox.settings.address.as_str().eq_ignore_ascii_case(name.trim()))
+            .map(|(key, _)| key)
+    }
+
+    /// Looks at a live mailbox in place.
+    pub fn with_mailbox<T>(&self, id: Uuid, look: impl FnOnce(&mailbox::Mailbox, Option<&profile::Profile>) -> T) -> Option<T> {
+        let view = self.read();
+        let mailbox = view.mailboxes.get(&id)?.0.live()?;
+        let profile = mailbox.settings.profile_id.and_then(|id| view.profiles.get(&id)).and_then(|(state, _)| state.live());
+        Some(look(mailbox, profile))
+    }
+
+    /// The mailboxes that are live.
+    pub fn mailboxes(&self) -> Vec<Uuid> {
+        let view = self.read();
+        view.mailboxes.iter().filter(|(_, (state, _))| state.live().is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// The mailboxes of a profile.
+    pub fn mailboxes_of(&self, profile: Uuid) -> Vec<Uuid> {
+        let view = self.read();
+        let of = |state: &mailbox::State| state.live().is_some_and(|mailbox| mailbox.settings.profile_id == Some(profile));
+        view.mailboxes.iter().filter(|(_, (state, _))| of(state)).map(|(id, _)| *id).collect()
+    }
+
+    /// Where messages were decided.
+    pub fn decided(&self, message_id: &str) -> Vec<u64> {
+        self.read().index.find(message_id)
+    }
+
+    /// The address of a mailbox, also of one that is gone by now.
+    pub fn address(&self, id: Uuid) -> String {
+        self.with_mailbox(id, |mailbox, _| mailbox.settings.address.as_str().to_owned()).unwrap_or_else(|| id.to_string())
+    }
+
+    /// Takes over what this worker has just committed, before the journal's own message of it arrives.
+    pub fn commit(&self, id: Uuid, snapshot: &Snapshot<mailbox::Cycles>) {
+        let mut view = self.write();
+        let known = view.mailboxes.get(&id).map_or(0, |(_, sequence)| *sequence);
+        if snapshot.sequence > known {
+            view.mailboxes.insert(id, (snapshot.state.clone(), snapshot.sequence));
+        }
+    }
+
+    fn apply(&self, followed: Followed) {
+        let change = match followed {
+            Followed::Mailbox(id, commit) => {
+                let mut view = self.write();
+                view.index.note(commit.sequence, &commit.events);
+                let entry = view.mailboxes.entry(id).or_default();
+                // A commit of this worker is known already.
+                if commit.sequence > entry.1 {
+                    let state = std::mem::take(&mut entry.0);
+                    *entry = (mailbox::Cycles::fold(state, &commit.events), commit.sequence);
+                }
+                Change::Mailbox(id)
+            }
+            Followed::Profile(id, commit) => {
+                let mut view = self.write();
+                let entry = view.profiles.entry(id).or_default();
+                let state = std::mem::take(&mut entry.0);
+                *entry = (profile::Rules::fold(state, &commit.events), commit.sequence);
+                Change::Profile(id)
+            }
+            _ => return,
+        };
+        // Nobody listens before the scheduler runs and after it ended.
+        let _ = self.changed.send(change);
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Follows the journal; returns when the view is caught up.
+pub async fn follow(context: &Context, directory: Arc<Directory>) -> Result<(), Error> {
+    let mut commits = context.journal.follow(&[Kind::Mailbox, Kind::Profile]);
+    let (ready, caught_up) = oneshot::channel();
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn("directory", async move {
+        let mut ready = Some(ready);
+        loop {
+            let followed = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                followed = commits.next() => followed,
+            };
+            match followed {
+                None => return Err("the journal ended"),
+                Some(Followed::CaughtUp) => {
+                    if let Some(ready) = ready.take() {
+                        let _ = ready.send(());
+                    }
+                }
+                Some(followed) => directory.apply(followed),
+            }
+        }
+    });
+    tokio::select! {
+        () = context.shutdown.cancelled() => Ok(()),
+        _ = caught_up => Ok(()),
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a mailbox is served and with which credentials: profile, mailbox and locator together.
+
+use postroad_core::{
+    fault::{Code, Report},
+    mailbox::Mailbox,
+    profile::{Profile, Sealed},
+};
+use postroad_journal::sealing::Keyring;
+use postroad_proto::locator::v1::{Access, LocateRequest, SealedPassword, locator_service_client::LocatorServiceClient};
+use postroad_rig::status;
+use secrecy::SecretString;
+use tonic::transport::Channel;
+
+/// How a mailbox is reached.
+#[derive(Clone)]
+pub struct Place {
+    /// EWS URL.
+    pub url: String,
+    /// Who logs on.
+    pub user_name: String,
+    /// The password.
+    pub password: SecretString,
+    /// Whether the account impersonates the mailbox.
+    pub impersonate: bool,
+    /// The mailbox's address.
+    pub address: String,
+    /// Extra certificates, PEM.
+    pub trust_anchors: Vec<String>,
+    /// Time limit of a request.
+    pub timeout: std::time::Duration,
+}
+
+/// Finds the place of a mailbox. `failed` is a location that has just failed to serve it.
+pub async fn find(
+    locator: &mut LocatorServiceClient<Channel>,
+    keyring: &Keyring,
+    mailbox: &Mailbox,
+    profile: &Profile,
+    failed: Option<&str>,
+) -> Result<Place, Report> {
+    let own = mailbox.settings.allow_own_credentials;
+    let (user_name, sealed) = if own {
+        (mailbox.settings.user_name.clone(), mailbox.sealed.as_ref())
+    } else {
+        (profile.settings.user_name.clone(), profile.sealed.as_ref())
+    };
+    let sealed = sealed.ok_or_else(|| Report::new(Code::CredentialsMissing, profile.settings.name.clone()))?;
+    let password = keyring.open(sealed).map_err(|error| Report::new(Code::SealingKeyWrong, error.to_string()))?;
+    let settings = &profile.settings;
+    let timeout = std::time::Duration::from_millis(u64::from(settings.connection_timeout_ms));
+    let fixed = settings.locations.as_ref().map(|locations| locations.incoming.url());
+    let url = match fixed {
+        Some(url) => url,
+        None => locate(locator, mailbox, access(profile, &user_name, sealed, !own, timeout), failed).await?,
+    };
+    Ok(Place {
+        url,
+        user_name,
+        password,
+        impersonate: !own,
+        address: mailbox.settings.address.as_str().to_owned(),
+        trust_anchors: settings.trust_anchors.clone(),
+        timeout,
+    })
+}
+
+async fn locate(
+    locator: &mut LocatorServiceClient<Channel>,
+    mailbox: &Mailbox,
+    access: Access,
+    failed: Option<&str>,
+) -> Result<String, Report> {
+    let request = LocateRequest {
+        email_address: mailbox.settings.address.as_str().to_owned(),
+        access: Some(access),
+        failed_location: failed.unwrap_or_default().to_owned(),
+    };
+    let answer = locator.locate(request).await.map_err(|error| status::report_of(&error, Code::LocatorUnavailable))?;
+    let location = answer.into_inner().location.unwrap_or_default();
+    Ok(location.url)
+}
+
+fn access(profile: &Profile, user_name: &str, sealed: &Sealed, impersonate: bool, timeout: std::time::Duration) -> Access {
+    Access {
+        location: String::new(),
+        user_name: user_name.to_owned(),
+        password: Some(SealedPassword {
+            key_id: sealed.key_id.clone(),
+            wrapped_key: sealed.wrapped_key.clone(),
+            ciphertext: sealed.ciphertext.clone(),
+        }),
+        impersonate,
+        trust_anchors: profile.settings.trust_anchors.clone(),
+        timeout: Some(postroad_rig::wire::duration(timeout)),
+        maximum_concurrent_connections: u32::from(profile.settings.maximum_concurrent_connections),
+    }
+}
