@@ -25,6 +25,8 @@ pub use sync::Sync;
 pub struct Config {
     /// The NATS server.
     pub nats: Nats,
+    /// Names and hosts of mail servers.
+    pub network: Network,
     /// The keys that seal passwords.
     pub sealing: Sealing,
     /// Where roles find each other.
@@ -59,6 +61,18 @@ impl Default for Nats {
     fn default() -> Self {
         Self { url: "nats://127.0.0.1:4222".into(), credentials_file: None, stream: "JOURNAL".into(), replicas: 1 }
     }
+}
+
+/// Names and hosts of mail servers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Addresses of hosts that the DNS does not have, or has otherwise, for example
+    /// `"mail.contoso.example" = "10.0.0.7:443"`. The port counts for locations that name none.
+    pub hosts: std::collections::BTreeMap<String, SocketAddr>,
+    /// Hosts beside the mailbox's own domain that Autodiscover may find locations on, for example `mail.hoster.example` or
+    /// `*.hoster.example`. Credentials are sent to no other host.
+    pub released_hosts: Vec<String>,
 }
 
 /// Where roles find each other, as `http://HOST:PORT`.
@@ -130,17 +144,11 @@ impl Default for MailboxDefaults {
 pub struct Locator {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Base URLs that replace the hosts that Autodiscover derives from a domain, by host, for example
-    /// `"autodiscover.contoso.example" = "https://localhost:8443"`. For tests, and where the DNS cannot be changed.
-    pub hosts: std::collections::BTreeMap<String, String>,
-    /// Hosts beside the mailbox's own domain that locations may be on, for example `mail.hoster.example` or
-    /// `*.hoster.example`. Credentials are sent nowhere else.
-    pub released_hosts: Vec<String>,
 }
 
 impl Default for Locator {
     fn default() -> Self {
-        Self { listen: loopback(7402), hosts: std::collections::BTreeMap::new(), released_hosts: Vec::new() }
+        Self { listen: loopback(7402) }
     }
 }
 

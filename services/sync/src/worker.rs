@@ -84,7 +84,7 @@ impl Worker {
             keyring: Arc::clone(&context.keyring),
             locator: LocatorServiceClient::new(channel::to(&config.endpoints.locator)?),
             crm: Arc::new(crm),
-            exchange: Ews::new(config.sync.max_response_bytes),
+            exchange: Ews::new(config.sync.max_response_bytes, config.network.hosts.clone()),
             gate: Gate::default(),
             retry: config.sync.retry(),
             poll: SignedDuration::from_millis(i64::try_from(config.sync.poll_ms).unwrap_or(i64::MAX)),

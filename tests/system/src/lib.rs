@@ -1,1 +1,11 @@
-//! system
+//! The whole of Postroad on one stage: nats-server, a fake Exchange organisation, a mail relay, and each role as a process
+//! of its own that can be killed.
+#![expect(clippy::disallowed_methods, reason = "a test tool: it reads the clock and spawns freely")]
+
+mod deployment;
+mod mail;
+mod people;
+
+pub use deployment::{Deployment, Error, Options, Role};
+pub use mail::{letter, message_id};
+pub use people::{Account, SetUp};

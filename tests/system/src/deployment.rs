@@ -1,0 +1,281 @@
+//! Starting everything, killing parts of it, and talking to it.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use postroad_proto::{
+    alert::v1::alert_service_client::AlertServiceClient, crm::v1::crm_service_client::CrmServiceClient,
+    mailbox::v1::mailbox_service_client::MailboxServiceClient, profile::v1::profile_service_client::ProfileServiceClient,
+    sync::v1::sync_service_client::SyncServiceClient,
+};
+use stage::{
+    Nats, Process, binaries::binaries, eventually, nats, ports,
+    smtp::{Relay, Security},
+};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+/// A role of Postroad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Profiles and mailboxes.
+    Profile,
+    /// Locations.
+    Locator,
+    /// Cycles.
+    Sync,
+    /// Alerts.
+    Alert,
+    /// Records and activities.
+    Crm,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 5] = [Self::Crm, Self::Locator, Self::Profile, Self::Alert, Self::Sync];
+
+    /// The subcommand.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Locator => "locator",
+            Self::Sync => "sync",
+            Self::Alert => "alert",
+            Self::Crm => "crm",
+        }
+    }
+}
+
+/// Distances that a test wants shorter than a deployment does.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Distance of polls.
+    pub poll: Duration,
+    /// Distance of attempts after a failure.
+    pub retry: Duration,
+    /// Failures that disable a mailbox.
+    pub retry_attempts: u32,
+    /// Distance of the first probe of a disabled mailbox.
+    pub first_probe: Duration,
+    /// How long a partition stays with a dead worker.
+    pub lease: Duration,
+    /// Where the processes' logs go besides the test's own folder; kept where given.
+    pub logs: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_millis(500),
+            retry: Duration::from_millis(1000),
+            retry_attempts: 10,
+            first_probe: Duration::from_millis(1000),
+            lease: Duration::from_millis(2000),
+            logs: None,
+        }
+    }
+}
+
+/// Why the stage could not be set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// nats-server.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// Files and processes.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The fake Exchange.
+    #[error("mockex does not start: {0}")]
+    Exchange(String),
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+    /// A call was refused.
+    #[error("{0}")]
+    Call(Box<tonic::Status>),
+}
+
+impl From<tonic::Status> for Error {
+    fn from(status: tonic::Status) -> Self {
+        Self::Call(Box::new(status))
+    }
+}
+
+/// Everything, running.
+pub struct Deployment {
+    /// The journal's server.
+    pub nats: Nats,
+    /// The fake Exchange.
+    pub exchange: mockex::Running,
+    /// The mail relay.
+    pub relay: Relay,
+    postroad: PathBuf,
+    roles: BTreeMap<Role, Process>,
+    ports: BTreeMap<Role, u16>,
+    folder: TempDir,
+}
+
+impl Deployment {
+    /// Starts everything and waits until each role serves.
+    pub async fn start(organization: mockex::Options, options: Options) -> Result<Self, Error> {
+        let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
+        let postroad = built.map_err(Error::Other)?.postroad;
+        let nats = Nats::start(nats::Options::default()).await?;
+        let exchange =
+            mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
+        let relay = Relay::start(Security::Starttls).await?;
+        let folder = TempDir::with_prefix("postroad-stage-")?;
+        let free = ports::free(Role::ALL.len())?;
+        let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free).collect();
+        let mut deployment = Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, folder };
+        deployment.write_config(&options)?;
+        for role in Role::ALL {
+            let process = deployment.spawn(role)?;
+            deployment.roles.insert(role, process);
+        }
+        for role in Role::ALL {
+            deployment.wait_serving(role).await?;
+        }
+        Ok(deployment)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("postroad.toml")
+    }
+
+    /// The executable.
+    pub fn postroad(&self) -> &std::path::Path {
+        &self.postroad
+    }
+
+    /// Kills a role by SIGKILL.
+    pub async fn kill(&mut self, role: Role) -> Result<(), Error> {
+        if let Some(process) = self.roles.get_mut(&role) {
+            process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a killed role again; does not wait until it serves.
+    pub async fn restart(&mut self, role: Role) -> Result<(), Error> {
+        if let Some(process) = self.roles.get_mut(&role) {
+            process.restart().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a role's process runs.
+    pub fn is_running(&mut self, role: Role) -> bool {
+        self.roles.get_mut(&role).is_some_and(Process::is_running)
+    }
+
+    /// Waits until a role serves.
+    pub async fn wait_serving(&mut self, role: Role) -> Result<(), Error> {
+        let channel = self.channel(role);
+        let serving = eventually(Duration::from_secs(60), || {
+            let mut client = tonic_health::pb::health_client::HealthClient::new(channel.clone());
+            async move { client.check(tonic_health::pb::HealthCheckRequest { service: String::new() }).await.ok() }
+        });
+        if serving.await.is_some() {
+            return Ok(());
+        }
+        let log = self.roles.get(&role).map(Process::log).unwrap_or_default();
+        Err(Error::Other(format!("the role {} does not serve:\n{log}", role.name())))
+    }
+
+    /// The end of a role's log.
+    pub fn log(&self, role: Role) -> String {
+        self.roles.get(&role).map(Process::log).unwrap_or_default()
+    }
+
+    /// Profiles.
+    pub fn profiles(&self) -> ProfileServiceClient<Channel> {
+        ProfileServiceClient::new(self.channel(Role::Profile))
+    }
+
+    /// Mailboxes.
+    pub fn mailboxes(&self) -> MailboxServiceClient<Channel> {
+        MailboxServiceClient::new(self.channel(Role::Profile))
+    }
+
+    /// The CRM.
+    pub fn crm(&self) -> CrmServiceClient<Channel> {
+        CrmServiceClient::new(self.channel(Role::Crm))
+    }
+
+    /// Synchronization.
+    pub fn sync(&self) -> SyncServiceClient<Channel> {
+        SyncServiceClient::new(self.channel(Role::Sync))
+    }
+
+    /// Alerts.
+    pub fn alerts(&self) -> AlertServiceClient<Channel> {
+        AlertServiceClient::new(self.channel(Role::Alert))
+    }
+
+    /// Stops the roles by SIGTERM; gives those that had to be killed.
+    pub async fn stop(&mut self) -> Result<Vec<Role>, Error> {
+        let mut killed = Vec::new();
+        for (role, process) in &mut self.roles {
+            if process.is_running() && !process.stop(Duration::from_secs(15)).await? {
+                killed.push(*role);
+            }
+        }
+        Ok(killed)
+    }
+
+    fn spawn(&self, role: Role) -> Result<Process, Error> {
+        let config = self.config().display().to_string();
+        let log = self.folder.path().join(format!("{}.log", role.name()));
+        let arguments = [role.name(), "--config", config.as_str()];
+        Ok(Process::start(&self.postroad, &arguments, &[], &log)?)
+    }
+
+    fn channel(&self, role: Role) -> Channel {
+        let port = self.ports.get(&role).copied().unwrap_or_default();
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
+        endpoint.unwrap_or_else(|_| Endpoint::from_static("http://127.0.0.1:1")).connect_lazy()
+    }
+
+    fn write_config(&self, options: &Options) -> Result<(), Error> {
+        let folder = self.folder.path();
+        let key = folder.join("sealing.key");
+        // Any 32 bytes are a key; the stage lives for a minute.
+        std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")?;
+        let anchors = folder.join("relay.pem");
+        std::fs::write(&anchors, self.relay.certificate())?;
+        let port = |role: Role| self.ports.get(&role).copied().unwrap_or_default();
+        let mut endpoints = String::new();
+        for role in Role::ALL {
+            endpoints.push_str(&format!("{} = \"http://127.0.0.1:{}\"\n", role.name(), port(role)));
+        }
+        let listen = |role: Role| format!("listen = \"127.0.0.1:{}\"", port(role));
+        let closed = ports::free(1)?.first().copied().unwrap_or(1);
+        let text = format!(
+            "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
+             [network]\nreleased_hosts = [\"localhost\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
+             \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n\n[locator]\n{locator}\n\n[sync]\n{sync}\n\
+             poll_ms = {poll}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
+             last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
+             port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",
+            nats = self.nats.url(),
+            key = key.display(),
+            profile = listen(Role::Profile),
+            locator = listen(Role::Locator),
+            autodiscover = self.exchange.autodiscover_port(),
+            sync = listen(Role::Sync),
+            poll = options.poll.as_millis(),
+            retry = options.retry.as_millis(),
+            attempts = options.retry_attempts,
+            probe = options.first_probe.as_millis(),
+            lease = options.lease.as_millis(),
+            alert = listen(Role::Alert),
+            relay = self.relay.port(),
+            anchors = anchors.display(),
+            crm = listen(Role::Crm),
+        );
+        std::fs::write(self.config(), text)?;
+        Ok(())
+    }
+}
