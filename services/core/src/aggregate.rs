@@ -3,15 +3,15 @@
 /// A consistency boundary: its events are one subject of the journal, and a decision reads nothing else.
 pub trait Aggregate {
     /// What is known; `Default` is "nothing happened yet".
-    type State: Default + Clone;
+    type State: Default + Clone + Send + Sync;
     /// What is asked for.
-    type Command;
+    type Command: Send + Sync;
     /// What happened.
-    type Event: Clone;
+    type Event: Clone + Send + Sync;
     /// What a decision may know besides the state: time, settings, what exists elsewhere.
-    type Facts;
+    type Facts: Send + Sync;
     /// Why it was not done.
-    type Refusal;
+    type Refusal: Send + Sync;
 
     /// Decides what a command makes happen; no events means that it holds already.
     fn decide(

@@ -1,1 +1,68 @@
-//! postroad-journal
+//! The event log port: what happened, by aggregate, in one stream.
+//!
+//! One message is one commit, so a commit is atomic. Optimistic concurrency is by the subject's last sequence; the commit's id
+//! is the `Nats-Msg-Id`, by which an append whose acknowledgement was lost is recognised.
+//!
+//! - [`Journal`]: load, execute, follow; over JetStream or in memory, with one contract suite over both
+//! - [`Recorded`]: how the events of each aggregate are stored (`codec`)
+//! - [`sealing`]: passwords under a key of the deployment
+//! - [`leases`]: who owns what, for so long
+
+mod backend;
+mod codec;
+mod commit;
+mod error;
+mod execute;
+mod follow;
+mod jetstream;
+pub mod leases;
+mod memory;
+pub mod sealing;
+
+use std::sync::Arc;
+
+pub use codec::Recorded;
+pub use commit::{Actor, Commit, Executed, Kind, Snapshot};
+pub use error::Error;
+pub use execute::ExecuteError;
+pub use follow::Followed;
+
+/// The journal; a cheap clone.
+#[derive(Clone)]
+pub struct Journal {
+    backend: Arc<dyn backend::Backend>,
+}
+
+/// How the stream is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The name of the stream.
+    pub stream: String,
+    /// Copies of it: 1 on a single server, 3 on a cluster.
+    pub replicas: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { stream: "JOURNAL".to_owned(), replicas: 1 }
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Journal")
+    }
+}
+
+impl Journal {
+    /// The journal of a NATS server; makes its stream where it is missing.
+    /// Refuses a server that is older than 2.12 or has no JetStream.
+    pub async fn connect(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
+        Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?) })
+    }
+
+    /// A journal in memory, for tests.
+    pub fn memory() -> Self {
+        Self { backend: Arc::new(memory::Memory::default()) }
+    }
+}

@@ -9,10 +9,12 @@ use postroad_core::{
 };
 use postroad_journal::ExecuteError;
 use postroad_proto::fault::v1 as wire;
-use prost::{Message as _, Name as _};
+use prost::Message as _;
 use tonic_types::pb;
 
 const FAULT: &str = "type.googleapis.com/postroad.fault.v1.Fault";
+const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 /// The status of a refused command. It changed nothing.
 pub fn refused(refusal: &Refusal) -> tonic::Status {
@@ -43,8 +45,7 @@ pub fn fault_of(status: &tonic::Status) -> Option<wire::Fault> {
 
 /// The field that a status names, and what is wrong with it.
 pub fn field_of(status: &tonic::Status) -> Option<(String, String)> {
-    let url = pb::BadRequest::type_url();
-    let bad = details(status).into_iter().find(|any| any.type_url == url)?;
+    let bad = details(status).into_iter().find(|any| any.type_url == BAD_REQUEST)?;
     let violation = pb::BadRequest::decode(bad.value.as_slice()).ok()?.field_violations.into_iter().next()?;
     Some((violation.field, violation.description))
 }
@@ -96,7 +97,7 @@ fn status(code: tonic::Code, report: &Report, refusal: Option<&Refusal>) -> toni
     let mut details = vec![
         any(FAULT.to_owned(), &to_wire(report)),
         any(
-            pb::ErrorInfo::type_url(),
+            ERROR_INFO.to_owned(),
             &pb::ErrorInfo { reason: row.name.to_owned(), domain: "postroad".to_owned(), metadata: Default::default() },
         ),
     ];
@@ -107,7 +108,7 @@ fn status(code: tonic::Code, report: &Report, refusal: Option<&Refusal>) -> toni
             reason: row.name.to_owned(),
             ..Default::default()
         };
-        details.push(any(pb::BadRequest::type_url(), &pb::BadRequest { field_violations: vec![violation] }));
+        details.push(any(BAD_REQUEST.to_owned(), &pb::BadRequest { field_violations: vec![violation] }));
     }
     let rich = pb::Status { code: code.into(), message: message.clone(), details };
     tonic::Status::with_details(code, message, rich.encode_to_vec().into())

@@ -1,0 +1,66 @@
+//! What a journal is kept in.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use uuid::Uuid;
+
+use crate::Error;
+
+/// A commit to be stored.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: Uuid,
+    /// Who does it.
+    pub actor: String,
+    /// The encoded commit.
+    pub payload: Bytes,
+}
+
+/// A stored commit.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its subject.
+    pub subject: String,
+    /// Its position.
+    pub sequence: u64,
+    /// Its id.
+    pub id: Uuid,
+    /// Who did it.
+    pub actor: String,
+    /// The encoded commit.
+    pub payload: Bytes,
+}
+
+/// What following gives.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// All that existed when following began was given.
+    CaughtUp,
+    /// A commit.
+    Stored(Stored),
+}
+
+/// Why an append failed.
+#[derive(Debug)]
+pub enum AppendError {
+    /// Another commit came first.
+    Conflict,
+    /// The journal does not answer.
+    Journal(Error),
+}
+
+/// A log of commits by subject.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Appends if the subject's last sequence is `expected`; 0 means that it has none. Gives the new sequence. Appending an
+    /// entry again whose first append succeeded without being acknowledged gives its sequence.
+    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError>;
+    /// Commits of a subject after a sequence, the oldest first.
+    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
+    /// The commit at a sequence.
+    async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error>;
+    /// All commits of the subjects, from the beginning, then as they come. Never ends by itself.
+    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update>;
+}

@@ -1,0 +1,47 @@
+//! Why the journal does not answer.
+
+use postroad_core::fault::{Code, Report};
+
+/// Why the journal does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// NATS is down, unreachable or too slow. What was asked for may have been done.
+    #[error("NATS does not answer: {0}")]
+    Unreachable(String),
+    /// The server is too old.
+    #[error("nats-server {found} is older than 2.12, which silently ignores what protects the journal")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// JetStream is off.
+    #[error("the NATS server has no JetStream: {0}")]
+    WithoutJetstream(String),
+    /// A commit is larger than the server accepts.
+    #[error("a commit of {size} bytes is larger than the NATS server accepts; raise its max_payload")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+    /// A stored commit cannot be read: it was written by a newer version, or damaged.
+    #[error("the commit at {sequence} of {subject} cannot be read by this version")]
+    Unreadable {
+        /// Where.
+        subject: String,
+        /// Which.
+        sequence: u64,
+    },
+}
+
+impl Error {
+    /// The row of the fault table, and what was seen.
+    pub fn report(&self) -> Report {
+        let code = match self {
+            Self::Unreachable(_) | Self::TooLarge { .. } => Code::JournalUnavailable,
+            Self::TooOld { .. } => Code::NatsTooOld,
+            Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
+            Self::Unreadable { .. } => Code::Internal,
+        };
+        Report::new(code, self.to_string())
+    }
+}

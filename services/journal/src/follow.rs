@@ -1,0 +1,63 @@
+//! Following the journal: what views are folded from.
+
+use futures::{Stream, StreamExt as _};
+use postroad_core::{email, mailbox, name, notification, profile, record};
+use uuid::Uuid;
+
+use crate::{
+    Commit, Journal, Kind,
+    backend::{Stored, Update},
+    execute::commit,
+};
+
+/// What following gives.
+#[derive(Clone, Debug)]
+pub enum Followed {
+    /// All that existed when following began was given.
+    CaughtUp,
+    /// A profile changed.
+    Profile(Uuid, Commit<profile::Event>),
+    /// A mailbox changed.
+    Mailbox(Uuid, Commit<mailbox::Event>),
+    /// A record changed.
+    Record(Uuid, Commit<record::Event>),
+    /// An email activity changed.
+    Email(Uuid, Commit<email::Event>),
+    /// A profile's notifications changed.
+    Notification(Uuid, Commit<notification::Event>),
+    /// A claim on a name changed.
+    Name(Uuid, Commit<name::Event>),
+    /// A commit that this version cannot read.
+    Unreadable {
+        /// Where it is.
+        sequence: u64,
+    },
+}
+
+impl Journal {
+    /// Every commit of these kinds from the beginning, then as they come, in order. Survives absences of the server.
+    pub fn follow(&self, kinds: &[Kind]) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
+        let subjects = kinds.iter().map(|kind| format!("journal.{}.*", kind.token())).collect();
+        self.backend.follow(subjects).map(|update| match update {
+            Update::CaughtUp => Followed::CaughtUp,
+            Update::Stored(stored) => read(&stored),
+        })
+    }
+}
+
+fn read(stored: &Stored) -> Followed {
+    let unreadable = || {
+        tracing::error!(subject = stored.subject, sequence = stored.sequence, "a commit cannot be read by this version");
+        Followed::Unreadable { sequence: stored.sequence }
+    };
+    let Some((kind, id)) = Kind::of_subject(&stored.subject) else { return unreadable() };
+    let followed = match kind {
+        Kind::Profile => commit::<profile::Rules>(stored).map(|commit| Followed::Profile(id, commit)),
+        Kind::Mailbox => commit::<mailbox::Cycles>(stored).map(|commit| Followed::Mailbox(id, commit)),
+        Kind::Record => commit::<record::Rules>(stored).map(|commit| Followed::Record(id, commit)),
+        Kind::Email => commit::<email::Rules>(stored).map(|commit| Followed::Email(id, commit)),
+        Kind::Notification => commit::<notification::Rules>(stored).map(|commit| Followed::Notification(id, commit)),
+        Kind::Name => commit::<name::Rules>(stored).map(|commit| Followed::Name(id, commit)),
+    };
+    followed.unwrap_or_else(|_| unreadable())
+}
