@@ -18,6 +18,7 @@ mod name;
 mod notification;
 mod profile;
 mod record;
+mod settings;
 mod verdict;
 
 #[cfg(test)]
@@ -67,7 +68,6 @@ pub(crate) fn at(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
 }
 
 /// A time that may be unset; the outer `None` is one that cannot be read.
-#[expect(clippy::option_option, reason = "unset and unreadable are different")]
 fn maybe_at(time: Option<prost_types::Timestamp>) -> Option<Option<Timestamp>> {
     match time {
         None => Some(None),

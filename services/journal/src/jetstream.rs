@@ -1,188 +1,224 @@
-//! The journal on NATS JetStream.
-//!
-//! Appends and the last commit of a subject go to the stream's leader. What lies before it may come from any replica
-//! (direct get), which can be behind: so a read knows from the leader how far it has to come.
+//! The journal on a JetStream stream.
 
-use async_nats::{
-    Client, HeaderMap, HeaderValue, header,
-    jetstream::{
-        self,
-        context::{Context, PublishErrorKind},
-        message::PublishMessage,
-        stream::{DirectGetErrorKind, LastRawMessageErrorKind},
-    },
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    self, Context,
+    consumer::{DeliverPolicy, pull::OrderedConfig},
+    context::PublishErrorKind,
+    message::{PublishMessage, StreamMessage},
+    stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
 };
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, stream::BoxStream};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Actor, Error, Kind,
-    backend::{Appended, Backend, Outgoing, Signal, Stored},
-    commit::COMMIT_BYTES,
-    subject::Subject,
+    Error, Options,
+    backend::{AppendError, Backend, Entry, Stored, Update},
 };
 
-pub(crate) mod direct;
-mod follow;
-mod setup;
-mod version;
-
-pub(crate) use direct::Direct;
-
-/// Who made a commit.
+/// Servers below silently ignore headers that the journal relies on.
+const OLDEST: (u32, u32) = (2, 12);
 const ACTOR: &str = "Postroad-Actor";
-/// W3C trace context.
-const TRACE_PARENT: &str = "traceparent";
+const ID: &str = "Nats-Msg-Id";
 
-/// Which stream, and how safe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The stream's name.
-    pub stream: String,
-    /// On how many servers it is kept: 1, 3 or 5.
-    pub replicas: usize,
-}
-
-pub(crate) struct Jetstream {
+/// The stream.
+pub struct Jetstream {
     context: Context,
-    stream: jetstream::stream::Stream,
-    direct: Direct,
-    name: String,
+    stream: Stream,
 }
 
 impl Jetstream {
-    /// Checks the server, and makes the stream if it does not exist.
-    pub(crate) async fn connect(client: &Client, options: &Options) -> Result<Self, Error> {
-        let context = jetstream::new(client.clone());
-        setup::check_server(client, &context).await?;
-        let stream = setup::stream(&context, options).await?;
-        let direct = Direct::new(client.clone(), &options.stream);
-        Ok(Self { context, stream, direct, name: options.stream.clone() })
-    }
-
-    /// The subject's last commit, as the leader knows it.
-    async fn last(&self, subject: Subject) -> Result<Option<Stored>, Error> {
-        match self.stream.get_last_raw_message_by_subject(&subject.to_string()).await {
-            Ok(message) => stored(message.subject.as_str(), message.sequence, &message.headers, message.payload).map(Some),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unreachable("reading the last commit", error)),
+    /// Opens the stream, or makes it.
+    pub async fn open(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
+        let found = client.server_info().version;
+        if parse_version(&found).is_none_or(|version| version < OLDEST) {
+            return Err(Error::TooOld { found });
         }
+        let context = jetstream::new(client.clone());
+        context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
+        let config = Config {
+            name: options.stream,
+            subjects: vec!["journal.>".to_owned()],
+            storage: StorageType::File,
+            num_replicas: options.replicas,
+            discard: DiscardPolicy::New,
+            duplicate_window: Duration::from_secs(120),
+            allow_direct: true,
+            deny_delete: true,
+            deny_purge: true,
+            ..Config::default()
+        };
+        let stream = context.get_or_create_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
+        Ok(Self { context, stream })
     }
 
-    /// The subject's next commit from a sequence on, as the leader knows it.
-    async fn next(&self, subject: Subject, from: u64) -> Result<Stored, Error> {
-        let get = self.stream.raw_message_builder().sequence(from).next_by_subject(subject.to_string());
-        let message = get.send().await.map_err(|error| Error::unreachable("reading the next commit", error))?;
-        stored(message.subject.as_str(), message.sequence, &message.headers, message.payload)
+    async fn last(&self, subject: &str) -> Result<Option<Stored>, Error> {
+        found(self.stream.direct_get_last_for_subject(subject).await)
     }
 }
 
 #[async_trait]
 impl Backend for Jetstream {
-    async fn append(&self, subject: Subject, expected: u64, outgoing: &Outgoing) -> Result<Appended, Error> {
+    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+        let size = entry.payload.len();
         let message = PublishMessage::build()
-            .payload(outgoing.payload.clone())
-            .headers(headers(&outgoing.actor))
-            .message_id(outgoing.commit_id.to_string())
-            .expected_stream(&self.name)
+            .payload(entry.payload)
+            .message_id(entry.id.to_string())
+            .header(ACTOR, entry.actor.as_str())
             .expected_last_subject_sequence(expected);
-        let sent = self.context.send_publish(subject.to_string(), message).await;
+        let sent = self.context.send_publish(subject.to_owned(), message).await;
         let acknowledged = match sent {
-            Ok(acknowledgement) => acknowledgement.await,
+            Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
         };
-        match acknowledged {
-            Ok(acknowledgement) => Ok(Appended::Stored { sequence: acknowledgement.sequence }),
-            Err(error) => failed(error, outgoing.payload.len()),
+        let error = match acknowledged {
+            Ok(acknowledged) => return Ok(acknowledged.sequence),
+            Err(error) => error,
+        };
+        match error.kind() {
+            // A retry of an append whose acknowledgement was lost is answered like this, not as a duplicate.
+            PublishErrorKind::WrongLastSequence => match self.last(subject).await.map_err(AppendError::Journal)? {
+                Some(last) if last.id == entry.id => Ok(last.sequence),
+                _ => Err(AppendError::Conflict),
+            },
+            PublishErrorKind::MaxPayloadExceeded => Err(AppendError::Journal(Error::TooLarge { size })),
+            _ => Err(AppendError::Journal(Error::Unreachable(error.to_string()))),
         }
     }
 
-    async fn read(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
-        let Some(last) = self.last(subject).await?.filter(|last| last.sequence > after && limit > 0) else {
-            return Ok(Vec::new());
-        };
+    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
         let mut commits = Vec::new();
-        let mut from = after + 1;
-        while from < last.sequence && commits.len() < limit {
-            let batch = self.direct.next_by_subject(&subject.to_string(), from, limit - commits.len()).await?;
-            if batch.is_empty() {
-                // The replica that answered is behind.
-                commits.push(self.next(subject, from).await?);
+        let mut next = after + 1;
+        while commits.len() < limit {
+            match found(self.stream.direct_get_next_for_subject(subject, Some(next)).await)? {
+                Some(stored) => {
+                    next = stored.sequence + 1;
+                    commits.push(stored);
+                }
+                None => break,
             }
-            for message in batch {
-                commits.push(stored(&message.subject, message.sequence, &message.headers, message.payload)?);
-            }
-            from = commits.last().map_or(u64::MAX, |commit: &Stored| commit.sequence.saturating_add(1));
-        }
-        if from <= last.sequence && commits.len() < limit {
-            commits.push(last);
         }
         Ok(commits)
     }
 
     async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {
-        let message = match self.stream.direct_get(sequence).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
-                // The replica that answered may be behind; the leader is not.
-                match self.stream.get_raw_message(sequence).await {
-                    Ok(message) => message,
-                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
-                    Err(error) => return Err(Error::unreachable("reading a commit", error)),
+        found(self.stream.direct_get(sequence).await)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the task ends when nobody follows any more, and never fails")]
+    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
+        let (updates, received) = mpsc::channel(256);
+        let stream = self.stream.clone();
+        tokio::spawn(async move {
+            let mut follower = Follower { stream, subjects, updates, next: 1, told: false };
+            let mut pause = Duration::from_millis(50);
+            while !follower.updates.is_closed() {
+                let before = follower.next;
+                if let Err(error) = follower.run().await {
+                    tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
                 }
+                pause = if follower.next > before { Duration::from_millis(50) } else { (pause * 2).min(Duration::from_secs(5)) };
+                tokio::time::sleep(pause).await;
             }
-            Err(error) => return Err(Error::unreachable("reading a commit", error)),
+        });
+        let next = async |mut received: mpsc::Receiver<Update>| received.recv().await.map(|update| (update, received));
+        futures::stream::unfold(received, next).boxed()
+    }
+}
+
+struct Follower {
+    stream: Stream,
+    subjects: Vec<String>,
+    updates: mpsc::Sender<Update>,
+    next: u64,
+    told: bool,
+}
+
+impl Follower {
+    async fn run(&mut self) -> Result<(), String> {
+        let config = OrderedConfig {
+            filter_subjects: self.subjects.clone(),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
+            ..OrderedConfig::default()
         };
-        stored(message.subject.as_str(), message.sequence, &message.headers, message.payload).map(Some)
-    }
-
-    fn follow(&self, kinds: &[Kind]) -> BoxStream<'static, Signal> {
-        let follower = follow::Follower::new(self.stream.clone(), self.context.clone(), &self.name, kinds);
-        stream::unfold(follower, |mut follower| async move { Some((follower.next().await, follower)) }).boxed()
-    }
-}
-
-fn headers(actor: &Actor) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACTOR, HeaderValue::from(actor.as_str()));
-    if let Some(trace_parent) = actor.trace_parent() {
-        headers.insert(TRACE_PARENT, HeaderValue::from(trace_parent));
-    }
-    headers
-}
-
-/// A message of the stream as a commit.
-fn stored(subject: &str, sequence: u64, headers: &HeaderMap, payload: Bytes) -> Result<Stored, Error> {
-    let corrupt = |reason: &str| Error::Corrupt { subject: subject.to_owned(), sequence, reason: reason.to_owned() };
-    let text = |name: &str| headers.get(name).map(|value| value.as_str());
-    let parsed = Subject::parse(subject).ok_or_else(|| corrupt("the subject is unknown"))?;
-    let commit_id = headers.get(header::NATS_MESSAGE_ID).and_then(|id| Uuid::try_parse(id.as_str()).ok());
-    let commit_id = commit_id.ok_or_else(|| corrupt("the commit id is missing"))?;
-    let actor = Actor::new(text(ACTOR).unwrap_or_default());
-    let actor = text(TRACE_PARENT).map_or_else(|| actor.clone(), |parent| actor.clone().within_trace(parent));
-    Ok(Stored { subject: parsed, sequence, commit_id, actor, payload })
-}
-
-/// What a failed append means. What is not certainly refused may have been stored.
-fn failed(error: jetstream::context::PublishError, size: usize) -> Result<Appended, Error> {
-    use std::error::Error as _;
-    match error.kind() {
-        PublishErrorKind::WrongLastSequence => return Ok(Appended::Conflict),
-        PublishErrorKind::MaxPayloadExceeded => return Err(Error::TooLarge { size, most: COMMIT_BYTES }),
-        _ => {}
-    }
-    let refused = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
-    match refused.map(|refused| (refused.error_code(), refused.to_string())) {
-        // Another append to the subject is under way.
-        Some((jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT, _)) => Ok(Appended::Conflict),
-        Some((jetstream::ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, _)) => {
-            Err(Error::TooLarge { size, most: COMMIT_BYTES })
+        let mut consumer = self.stream.create_consumer(config).await.map_err(|error| error.to_string())?;
+        let pending = consumer.info().await.map_err(|error| error.to_string())?.num_pending;
+        if pending == 0 {
+            self.tell().await;
         }
-        Some((jetstream::ErrorCode::STREAM_STORE_FAILED | jetstream::ErrorCode::INSUFFICIENT_RESOURCES, said)) => {
-            Err(Error::Full(said))
+        let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
+        loop {
+            let message = tokio::select! {
+                () = self.updates.closed() => return Ok(()),
+                message = messages.next() => message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?,
+            };
+            let info = message.info().map_err(|error| error.to_string())?;
+            let (sequence, pending) = (info.stream_sequence, info.pending);
+            let stored = Stored {
+                subject: message.subject.to_string(),
+                sequence,
+                id: id_of(message.headers.as_ref()),
+                actor: actor_of(message.headers.as_ref()),
+                payload: message.payload.clone(),
+            };
+            if self.updates.send(Update::Stored(stored)).await.is_err() {
+                return Ok(());
+            }
+            self.next = sequence + 1;
+            if pending == 0 {
+                self.tell().await;
+            }
         }
-        _ => Err(Error::unreachable("appending a commit", error)),
+    }
+
+    async fn tell(&mut self) {
+        if !self.told {
+            self.told = true;
+            // A follower that is gone is noticed with the next message.
+            let _ = self.updates.send(Update::CaughtUp).await;
+        }
+    }
+}
+
+fn found(answer: Result<StreamMessage, jetstream::stream::DirectGetError>) -> Result<Option<Stored>, Error> {
+    match answer {
+        Ok(message) => Ok(Some(Stored {
+            subject: message.subject.to_string(),
+            sequence: message.sequence,
+            id: id_of(Some(&message.headers)),
+            actor: actor_of(Some(&message.headers)),
+            payload: message.payload,
+        })),
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Unreachable(error.to_string())),
+    }
+}
+
+fn id_of(headers: Option<&async_nats::HeaderMap>) -> Uuid {
+    headers.and_then(|headers| headers.get(ID)).and_then(|id| Uuid::parse_str(id.as_str()).ok()).unwrap_or_default()
+}
+
+fn actor_of(headers: Option<&async_nats::HeaderMap>) -> String {
+    headers.and_then(|headers| headers.get(ACTOR)).map(|actor| actor.as_str().to_owned()).unwrap_or_default()
+}
+
+fn parse_version(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.trim_start_matches('v').split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_recognised() {
+        let versions = [("2.9.10", false), ("2.11.9", false), ("2.12.0", true), ("v2.15.1", true), ("3.0.0", true), ("x", false)];
+        for (version, fits) in versions {
+            assert_eq!(parse_version(version).is_some_and(|version| version >= OLDEST), fits, "{version}");
+        }
     }
 }

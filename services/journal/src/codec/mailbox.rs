@@ -1,214 +1,204 @@
-//! Mailboxes' events.
+//! Mailbox events: administration and synchronization.
 
-use postroad_core::mailbox::{Event, Trigger};
-use postroad_proto::journal::v1::{self as wire, event::Event as Wire};
+use postroad_core::mailbox::{Approval, Direction, Event, PerDirection, TestOutcome, Trigger};
 use uuid::Uuid;
 
 use super::{
-    Malformed, Persisted, foreign,
-    mailbox_settings::{approval, outcomes, read_approval, read_outcomes, read_settings, settings},
-    value::{self, read_report, read_some_report, read_some_time, read_time, report, time},
-    verdict::{deferral, read_deferral, read_verdict, verdict},
+    Stored, at, maybe_at, read_report, read_sealed, report, sealed,
+    settings::{read, write},
+    stored, time,
+    verdict::{read_deferral, read_verdict, write_deferral, write_verdict},
 };
 
-impl Persisted for Event {
-    fn to_wire(&self) -> Wire {
-        match self {
-            // The id is the subject's.
-            Self::Created { id: _, settings: wanted } => {
-                Wire::MailboxCreated(wire::MailboxCreated { settings: Some(settings(wanted)) })
-            }
-            Self::Changed { settings: wanted } => {
-                Wire::MailboxChanged(wire::MailboxChanged { settings: Some(settings(wanted)) })
-            }
-            Self::PasswordSet { sealed } => Wire::PasswordSet(value::sealed(sealed)),
-            Self::ApprovalChanged { approval: given } => {
-                Wire::ApprovalChanged(wire::ApprovalChanged { approval: approval(*given) })
-            }
-            Self::Activated => Wire::Activated(wire::Activated {}),
-            Self::Deactivated => Wire::Deactivated(wire::Deactivated {}),
-            Self::Tested { at, outcomes: seen, next_probe, profile_revision } => {
-                Wire::MailboxTested(wire::MailboxTested {
-                    at: Some(time(*at)),
-                    outcomes: outcomes(seen),
-                    next_probe: next_probe.map(time),
-                    profile_revision: *profile_revision,
-                })
-            }
-            Self::Deleted => Wire::Deleted(wire::Deleted {}),
-            Self::Claimed { .. }
-            | Self::AttemptStarted { .. }
-            | Self::AttemptFinished { .. }
-            | Self::AttemptFailed { .. }
-            | Self::Throttled { .. }
-            | Self::Recovered { .. }
-            | Self::Moved { .. } => cycle_to_wire(self),
-        }
-    }
-
-    fn from_wire(id: Uuid, event: Wire) -> Result<Self, Malformed> {
-        Ok(match event {
-            Wire::MailboxCreated(wire::MailboxCreated { settings }) => {
-                Self::Created { id, settings: read_settings(settings)? }
-            }
-            Wire::MailboxChanged(wire::MailboxChanged { settings }) => {
-                Self::Changed { settings: read_settings(settings)? }
-            }
-            Wire::PasswordSet(sealed) => Self::PasswordSet { sealed: value::read_sealed(sealed) },
-            Wire::ApprovalChanged(wire::ApprovalChanged { approval }) => {
-                Self::ApprovalChanged { approval: read_approval(approval)? }
-            }
-            Wire::Activated(wire::Activated {}) => Self::Activated,
-            Wire::Deactivated(wire::Deactivated {}) => Self::Deactivated,
-            Wire::MailboxTested(wire::MailboxTested { at, outcomes, next_probe, profile_revision }) => Self::Tested {
-                at: read_time("at", at)?,
-                outcomes: read_outcomes(outcomes)?,
-                next_probe: read_some_time("next_probe", next_probe)?,
-                profile_revision,
-            },
-            Wire::Deleted(wire::Deleted {}) => Self::Deleted,
-            other => return cycle_from_wire(other),
-        })
-    }
-}
-
-/// What workers record.
-fn cycle_to_wire(event: &Event) -> Wire {
+pub fn encode(event: &Event) -> Stored {
     match event {
-        Event::Claimed { epoch, worker, at } => {
-            Wire::Claimed(wire::Claimed { epoch: *epoch, worker: worker.clone(), at: Some(time(*at)) })
+        Event::Created { id: _, settings } => {
+            Stored::MailboxCreated(stored::MailboxCreated { settings: Some(write(settings)) })
         }
-        Event::AttemptStarted { epoch, at, trigger: why } => Wire::AttemptStarted(wire::AttemptStarted {
+        Event::Changed { settings } => Stored::MailboxChanged(stored::MailboxChanged { settings: Some(write(settings)) }),
+        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
+        Event::ApprovalChanged { approval } => {
+            Stored::ApprovalChanged(stored::ApprovalChanged { approval: write_approval(*approval) })
+        }
+        Event::Activated => Stored::Activated(stored::Activated {}),
+        Event::Deactivated => Stored::Deactivated(stored::Deactivated {}),
+        Event::Tested { at, outcomes, next_probe, profile_revision } => Stored::MailboxTested(stored::MailboxTested {
+            at: Some(time(*at)),
+            outcomes: write_outcomes(outcomes),
+            next_probe: next_probe.map(time),
+            profile_revision: *profile_revision,
+        }),
+        Event::Deleted => Stored::Deleted(stored::Deleted {}),
+        Event::Claimed { epoch, worker, at } => {
+            Stored::Claimed(stored::Claimed { epoch: *epoch, worker: worker.clone(), at: Some(time(*at)) })
+        }
+        Event::AttemptStarted { epoch, at, trigger } => Stored::AttemptStarted(stored::AttemptStarted {
             epoch: *epoch,
             at: Some(time(*at)),
-            trigger: trigger(*why),
+            trigger: write_trigger(*trigger),
         }),
-        Event::AttemptFinished { epoch, started_at, at, trigger: why, cursor, verdicts, deferrals } => {
-            Wire::AttemptFinished(wire::AttemptFinished {
+        Event::AttemptFinished { epoch, started_at, at, trigger, cursor, verdicts, deferrals } => {
+            Stored::AttemptFinished(stored::AttemptFinished {
                 epoch: *epoch,
                 started_at: Some(time(*started_at)),
                 at: Some(time(*at)),
-                trigger: trigger(*why),
+                trigger: write_trigger(*trigger),
                 cursor: cursor.clone(),
-                verdicts: verdicts.iter().map(verdict).collect(),
-                deferrals: deferrals.iter().map(deferral).collect(),
+                verdicts: verdicts.iter().map(write_verdict).collect(),
+                deferrals: deferrals.iter().map(write_deferral).collect(),
             })
         }
         Event::AttemptFailed {
             epoch,
             started_at,
             at,
-            trigger: why,
-            report: seen,
+            trigger,
+            report: fault,
             failures,
             next_attempt,
             disables,
             profile_revision,
-        } => Wire::AttemptFailed(wire::AttemptFailed {
+        } => Stored::AttemptFailed(stored::AttemptFailed {
             epoch: *epoch,
             started_at: Some(time(*started_at)),
             at: Some(time(*at)),
-            trigger: trigger(*why),
-            report: Some(report(seen)),
+            trigger: write_trigger(*trigger),
+            report: Some(report(fault)),
             failures: *failures,
             next_attempt: next_attempt.map(time),
             disables: *disables,
             profile_revision: *profile_revision,
         }),
-        Event::Throttled { epoch, at, until, report: seen } => Wire::Throttled(wire::Throttled {
+        Event::Throttled { epoch, at, until, report: fault } => Stored::Throttled(stored::Throttled {
             epoch: *epoch,
             at: Some(time(*at)),
             until: Some(time(*until)),
-            report: Some(report(seen)),
+            report: Some(report(fault)),
         }),
-        Event::Recovered { at, report: seen, since } => Wire::Recovered(wire::Recovered {
+        Event::Recovered { at, report: fault, since } => Stored::Recovered(stored::Recovered {
             at: Some(time(*at)),
-            report: Some(report(seen)),
+            report: Some(report(fault)),
             since: Some(time(*since)),
         }),
-        Event::Moved { epoch, at, item_id, fault } => Wire::ItemMoved(wire::ItemMoved {
+        Event::Moved { epoch, at, item_id, fault } => Stored::ItemMoved(stored::ItemMoved {
             epoch: *epoch,
             at: Some(time(*at)),
             item_id: item_id.clone(),
             fault: fault.as_ref().map(report),
         }),
-        administration @ (Event::Created { .. }
-        | Event::Changed { .. }
-        | Event::PasswordSet { .. }
-        | Event::ApprovalChanged { .. }
-        | Event::Activated
-        | Event::Deactivated
-        | Event::Tested { .. }
-        | Event::Deleted) => administration.to_wire(),
     }
 }
 
-fn cycle_from_wire(event: Wire) -> Result<Event, Malformed> {
-    Ok(match event {
-        Wire::Claimed(wire::Claimed { epoch, worker, at }) => Event::Claimed { epoch, worker, at: read_time("at", at)? },
-        Wire::AttemptStarted(wire::AttemptStarted { epoch, at, trigger }) => {
-            Event::AttemptStarted { epoch, at: read_time("at", at)?, trigger: read_trigger(trigger)? }
-        }
-        Wire::AttemptFinished(finished) => read_finished(finished)?,
-        Wire::AttemptFailed(failed) => read_failed(failed)?,
-        Wire::Throttled(wire::Throttled { epoch, at, until, report }) => Event::Throttled {
-            epoch,
-            at: read_time("at", at)?,
-            until: read_time("until", until)?,
-            report: read_report("report", report)?,
+pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
+    Some(match event {
+        Stored::MailboxCreated(event) => Event::Created { id, settings: read(event.settings?)? },
+        Stored::MailboxChanged(event) => Event::Changed { settings: read(event.settings?)? },
+        Stored::PasswordSet(event) => Event::PasswordSet { sealed: read_sealed(event) },
+        Stored::ApprovalChanged(event) => Event::ApprovalChanged { approval: read_approval(event.approval)? },
+        Stored::Activated(_) => Event::Activated,
+        Stored::Deactivated(_) => Event::Deactivated,
+        Stored::Deleted(_) => Event::Deleted,
+        Stored::MailboxTested(event) => Event::Tested {
+            at: at(event.at)?,
+            outcomes: read_outcomes(event.outcomes)?,
+            next_probe: maybe_at(event.next_probe)?,
+            profile_revision: event.profile_revision,
         },
-        Wire::Recovered(wire::Recovered { at, report, since }) => Event::Recovered {
-            at: read_time("at", at)?,
-            report: read_report("report", report)?,
-            since: read_time("since", since)?,
-        },
-        Wire::ItemMoved(wire::ItemMoved { epoch, at, item_id, fault }) => {
-            Event::Moved { epoch, at: read_time("at", at)?, item_id, fault: read_some_report("fault", fault)? }
+        cycle => return decode_cycle(cycle),
+    })
+}
+
+fn decode_cycle(event: Stored) -> Option<Event> {
+    Some(match event {
+        Stored::Claimed(event) => Event::Claimed { epoch: event.epoch, worker: event.worker, at: at(event.at)? },
+        Stored::AttemptStarted(event) => {
+            Event::AttemptStarted { epoch: event.epoch, at: at(event.at)?, trigger: read_trigger(event.trigger)? }
         }
-        other => return foreign(&other),
+        Stored::AttemptFinished(event) => Event::AttemptFinished {
+            epoch: event.epoch,
+            started_at: at(event.started_at)?,
+            at: at(event.at)?,
+            trigger: read_trigger(event.trigger)?,
+            cursor: event.cursor,
+            verdicts: event.verdicts.into_iter().map(read_verdict).collect::<Option<_>>()?,
+            deferrals: event.deferrals.into_iter().map(read_deferral).collect::<Option<_>>()?,
+        },
+        Stored::AttemptFailed(event) => Event::AttemptFailed {
+            epoch: event.epoch,
+            started_at: at(event.started_at)?,
+            at: at(event.at)?,
+            trigger: read_trigger(event.trigger)?,
+            report: read_report(event.report?),
+            failures: event.failures,
+            next_attempt: maybe_at(event.next_attempt)?,
+            disables: event.disables,
+            profile_revision: event.profile_revision,
+        },
+        Stored::Throttled(event) => Event::Throttled {
+            epoch: event.epoch,
+            at: at(event.at)?,
+            until: at(event.until)?,
+            report: read_report(event.report?),
+        },
+        Stored::Recovered(event) => {
+            Event::Recovered { at: at(event.at)?, report: read_report(event.report?), since: at(event.since)? }
+        }
+        Stored::ItemMoved(event) => Event::Moved {
+            epoch: event.epoch,
+            at: at(event.at)?,
+            item_id: event.item_id,
+            fault: event.fault.map(read_report),
+        },
+        _ => return None,
     })
 }
 
-fn read_finished(finished: wire::AttemptFinished) -> Result<Event, Malformed> {
-    let wire::AttemptFinished { epoch, started_at, at, trigger, cursor, verdicts, deferrals } = finished;
-    Ok(Event::AttemptFinished {
-        epoch,
-        started_at: read_time("started_at", started_at)?,
-        at: read_time("at", at)?,
-        trigger: read_trigger(trigger)?,
-        cursor,
-        verdicts: verdicts.into_iter().map(read_verdict).collect::<Result<_, _>>()?,
-        deferrals: deferrals.into_iter().map(read_deferral).collect::<Result<_, _>>()?,
-    })
+fn write_outcomes(outcomes: &PerDirection<TestOutcome>) -> Vec<stored::DirectionTested> {
+    let tested = Direction::ALL.into_iter().filter_map(|direction| {
+        let outcome = outcomes.get(direction).as_ref()?;
+        let number = match direction {
+            Direction::Incoming => 1,
+            Direction::Outgoing => 2,
+            Direction::AppointmentsContactsTasks => 3,
+        };
+        Some(stored::DirectionTested { direction: number, fault: outcome.as_ref().err().map(report) })
+    });
+    tested.collect()
 }
 
-fn read_failed(failed: wire::AttemptFailed) -> Result<Event, Malformed> {
-    let wire::AttemptFailed {
-        epoch,
-        started_at,
-        at,
-        trigger,
-        report,
-        failures,
-        next_attempt,
-        disables,
-        profile_revision,
-    } = failed;
-    Ok(Event::AttemptFailed {
-        epoch,
-        started_at: read_time("started_at", started_at)?,
-        at: read_time("at", at)?,
-        trigger: read_trigger(trigger)?,
-        report: read_report("report", report)?,
-        failures,
-        next_attempt: read_some_time("next_attempt", next_attempt)?,
-        disables,
-        profile_revision,
-    })
+fn read_outcomes(tested: Vec<stored::DirectionTested>) -> Option<PerDirection<TestOutcome>> {
+    let mut outcomes = PerDirection::default();
+    for stored::DirectionTested { direction, fault } in tested {
+        let direction = match direction {
+            1 => Direction::Incoming,
+            2 => Direction::Outgoing,
+            3 => Direction::AppointmentsContactsTasks,
+            _ => return None,
+        };
+        *outcomes.get_mut(direction) = Some(fault.map(read_report).map_or(Ok(()), Err));
+    }
+    Some(outcomes)
 }
 
-const fn trigger(why: Trigger) -> u32 {
-    match why {
+const fn write_approval(approval: Approval) -> u32 {
+    match approval {
+        Approval::Pending => 1,
+        Approval::Approved => 2,
+        Approval::Rejected => 3,
+    }
+}
+
+const fn read_approval(approval: u32) -> Option<Approval> {
+    match approval {
+        1 => Some(Approval::Pending),
+        2 => Some(Approval::Approved),
+        3 => Some(Approval::Rejected),
+        _ => None,
+    }
+}
+
+const fn write_trigger(trigger: Trigger) -> u32 {
+    match trigger {
         Trigger::Timer => 1,
         Trigger::Asked => 2,
         Trigger::Probe => 3,
@@ -216,12 +206,12 @@ const fn trigger(why: Trigger) -> u32 {
     }
 }
 
-fn read_trigger(number: u32) -> Result<Trigger, Malformed> {
-    Ok(match number {
-        1 => Trigger::Timer,
-        2 => Trigger::Asked,
-        3 => Trigger::Probe,
-        4 => Trigger::Continuation,
-        other => return value::unknown("trigger", other),
-    })
+const fn read_trigger(trigger: u32) -> Option<Trigger> {
+    match trigger {
+        1 => Some(Trigger::Timer),
+        2 => Some(Trigger::Asked),
+        3 => Some(Trigger::Probe),
+        4 => Some(Trigger::Continuation),
+        _ => None,
+    }
 }

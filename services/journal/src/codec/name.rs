@@ -1,26 +1,21 @@
-//! Events of claims on unique names.
+//! Claims on unique names.
 
 use postroad_core::name::Event;
-use postroad_proto::journal::v1::{self as wire, event::Event as Wire};
 use uuid::Uuid;
 
-use super::{Malformed, Persisted, foreign, value};
+use super::{Stored, stored};
 
-impl Persisted for Event {
-    fn to_wire(&self) -> Wire {
-        match self {
-            Self::Claimed { holder } => Wire::NameClaimed(wire::NameClaimed { holder_id: holder.to_string() }),
-            Self::Released => Wire::NameReleased(wire::NameReleased {}),
-        }
+pub fn encode(event: &Event) -> Stored {
+    match event {
+        Event::Claimed { holder } => Stored::NameClaimed(stored::NameClaimed { holder_id: holder.to_string() }),
+        Event::Released => Stored::NameReleased(stored::NameReleased {}),
     }
+}
 
-    fn from_wire(_id: Uuid, event: Wire) -> Result<Self, Malformed> {
-        Ok(match event {
-            Wire::NameClaimed(wire::NameClaimed { holder_id }) => {
-                Self::Claimed { holder: value::read_id("holder_id", &holder_id)? }
-            }
-            Wire::NameReleased(wire::NameReleased {}) => Self::Released,
-            other => return foreign(&other),
-        })
-    }
+pub fn decode(_id: Uuid, event: Stored) -> Option<Event> {
+    Some(match event {
+        Stored::NameClaimed(claimed) => Event::Claimed { holder: Uuid::parse_str(&claimed.holder_id).ok()? },
+        Stored::NameReleased(_) => Event::Released,
+        _ => return None,
+    })
 }

@@ -1,60 +1,53 @@
-//! Profiles' events.
+//! Profile events.
 
 use postroad_core::{
     EmailAddress,
+    location::Location,
     profile::{Event, Locations, Owner, ServerType, Settings},
 };
-use postroad_proto::journal::v1::{self as wire, event::Event as Wire};
 use uuid::Uuid;
 
-use super::{Malformed, Persisted, foreign, value};
+use super::{Stored, at, maybe_at, read_report, read_sealed, report, sealed, stored, time};
 
-impl Persisted for Event {
-    fn to_wire(&self) -> Wire {
-        match self {
-            // The id is the subject's.
-            Self::Created { id: _, settings: wanted } => {
-                Wire::ProfileCreated(wire::ProfileCreated { settings: Some(settings(wanted)) })
-            }
-            Self::Changed { settings: wanted } => {
-                Wire::ProfileChanged(wire::ProfileChanged { settings: Some(settings(wanted)) })
-            }
-            Self::PasswordSet { sealed } => Wire::PasswordSet(value::sealed(sealed)),
-            Self::Activated => Wire::Activated(wire::Activated {}),
-            Self::Deactivated => Wire::Deactivated(wire::Deactivated {}),
-            Self::Tested { at, fault, elapsed_ms } => Wire::ProfileTested(wire::ProfileTested {
-                at: Some(value::time(*at)),
-                fault: fault.as_ref().map(value::report),
-                elapsed_ms: *elapsed_ms,
-            }),
-            Self::Deleted => Wire::Deleted(wire::Deleted {}),
+pub fn encode(event: &Event) -> Stored {
+    match event {
+        Event::Created { id: _, settings } => {
+            Stored::ProfileCreated(stored::ProfileCreated { settings: Some(write(settings)) })
         }
-    }
-
-    fn from_wire(id: Uuid, event: Wire) -> Result<Self, Malformed> {
-        Ok(match event {
-            Wire::ProfileCreated(wire::ProfileCreated { settings }) => Self::Created { id, settings: read(settings)? },
-            Wire::ProfileChanged(wire::ProfileChanged { settings }) => Self::Changed { settings: read(settings)? },
-            Wire::PasswordSet(sealed) => Self::PasswordSet { sealed: value::read_sealed(sealed) },
-            Wire::Activated(wire::Activated {}) => Self::Activated,
-            Wire::Deactivated(wire::Deactivated {}) => Self::Deactivated,
-            Wire::ProfileTested(wire::ProfileTested { at, fault, elapsed_ms }) => Self::Tested {
-                at: value::read_time("at", at)?,
-                fault: value::read_some_report("fault", fault)?,
-                elapsed_ms,
-            },
-            Wire::Deleted(wire::Deleted {}) => Self::Deleted,
-            other => return foreign(&other),
-        })
+        Event::Changed { settings } => Stored::ProfileChanged(stored::ProfileChanged { settings: Some(write(settings)) }),
+        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
+        Event::Activated => Stored::Activated(stored::Activated {}),
+        Event::Deactivated => Stored::Deactivated(stored::Deactivated {}),
+        Event::Tested { at, fault, elapsed_ms } => Stored::ProfileTested(stored::ProfileTested {
+            at: Some(time(*at)),
+            fault: fault.as_ref().map(report),
+            elapsed_ms: *elapsed_ms,
+        }),
+        Event::Deleted => Stored::Deleted(stored::Deleted {}),
     }
 }
 
-fn settings(settings: &Settings) -> wire::ProfileSettings {
+pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
+    Some(match event {
+        Stored::ProfileCreated(event) => Event::Created { id, settings: read(event.settings?)? },
+        Stored::ProfileChanged(event) => Event::Changed { settings: read(event.settings?)? },
+        Stored::PasswordSet(event) => Event::PasswordSet { sealed: read_sealed(event) },
+        Stored::Activated(_) => Event::Activated,
+        Stored::Deactivated(_) => Event::Deactivated,
+        Stored::ProfileTested(event) => {
+            Event::Tested { at: at(event.at)?, fault: event.fault.map(read_report), elapsed_ms: event.elapsed_ms }
+        }
+        Stored::Deleted(_) => Event::Deleted,
+        _ => return None,
+    })
+}
+
+fn write(settings: &Settings) -> stored::ProfileSettings {
     let Settings {
         name,
         description,
-        owner: Owner { user_id, name: owner_name, address },
-        server_type: kind,
+        owner,
+        server_type,
         locations,
         user_name,
         process_email_from,
@@ -64,77 +57,71 @@ fn settings(settings: &Settings) -> wire::ProfileSettings {
         send_alert_email,
         connection_timeout_ms,
         trust_anchors,
-    } = settings;
-    wire::ProfileSettings {
-        name: name.clone(),
-        description: description.clone(),
-        owner_id: user_id.to_string(),
-        owner_name: owner_name.clone(),
-        owner_address: address.as_str().to_owned(),
-        server_type: server_type(*kind),
-        incoming: locations.as_ref().map(|locations| value::location(&locations.incoming)),
-        outgoing: locations.as_ref().map(|locations| value::location(&locations.outgoing)),
-        user_name: user_name.clone(),
-        process_email_from: process_email_from.map(value::time),
-        minimum_polling_interval_minutes: u32::from(*minimum_polling_interval_minutes),
-        maximum_concurrent_connections: u32::from(*maximum_concurrent_connections),
-        move_failed_emails: *move_failed_emails,
-        send_alert_email: *send_alert_email,
-        connection_timeout_ms: *connection_timeout_ms,
-        trust_anchors: trust_anchors.clone(),
-    }
-}
-
-fn read(settings: Option<wire::ProfileSettings>) -> Result<Settings, Malformed> {
-    let stored = value::required("settings", settings)?;
-    let locations = match (stored.incoming, stored.outgoing) {
-        (None, None) => None,
-        (Some(incoming), Some(outgoing)) => Some(Locations {
-            incoming: value::read_location(incoming)?,
-            outgoing: value::read_location(outgoing)?,
-        }),
-        (Some(_), None) | (None, Some(_)) => return Err(Malformed("one of two locations is missing".to_owned())),
-    };
-    Ok(Settings {
-        name: stored.name,
-        description: stored.description,
-        owner: Owner {
-            user_id: value::read_id("owner_id", &stored.owner_id)?,
-            name: stored.owner_name,
-            address: EmailAddress::trusted(stored.owner_address),
+    } = settings.clone();
+    let (incoming, outgoing) = locations.map(|locations| (locations.incoming, locations.outgoing)).unzip();
+    stored::ProfileSettings {
+        name,
+        description,
+        owner_id: owner.user_id.to_string(),
+        owner_name: owner.name,
+        owner_address: owner.address.as_str().to_owned(),
+        server_type: match server_type {
+            ServerType::ExchangeServerHybrid => 1,
+            ServerType::ExchangeServer => 2,
+            ServerType::ExchangeOnline => 3,
         },
-        server_type: read_server_type(stored.server_type)?,
-        locations,
-        user_name: stored.user_name,
-        process_email_from: value::read_some_time("process_email_from", stored.process_email_from)?,
-        minimum_polling_interval_minutes: value::narrow(
-            "minimum_polling_interval_minutes",
-            stored.minimum_polling_interval_minutes,
-        )?,
-        maximum_concurrent_connections: value::narrow(
-            "maximum_concurrent_connections",
-            stored.maximum_concurrent_connections,
-        )?,
-        move_failed_emails: stored.move_failed_emails,
-        send_alert_email: stored.send_alert_email,
-        connection_timeout_ms: stored.connection_timeout_ms,
-        trust_anchors: stored.trust_anchors,
-    })
-}
-
-const fn server_type(kind: ServerType) -> u32 {
-    match kind {
-        ServerType::ExchangeServerHybrid => 1,
-        ServerType::ExchangeServer => 2,
-        ServerType::ExchangeOnline => 3,
+        incoming: incoming.map(write_location),
+        outgoing: outgoing.map(write_location),
+        user_name,
+        process_email_from: process_email_from.map(time),
+        minimum_polling_interval_minutes: u32::from(minimum_polling_interval_minutes),
+        maximum_concurrent_connections: u32::from(maximum_concurrent_connections),
+        move_failed_emails,
+        send_alert_email,
+        connection_timeout_ms,
+        trust_anchors,
     }
 }
 
-fn read_server_type(number: u32) -> Result<ServerType, Malformed> {
-    Ok(match number {
-        1 => ServerType::ExchangeServerHybrid,
-        2 => ServerType::ExchangeServer,
-        3 => ServerType::ExchangeOnline,
-        other => return value::unknown("server_type", other),
+fn read(settings: stored::ProfileSettings) -> Option<Settings> {
+    let locations = match (settings.incoming, settings.outgoing) {
+        (Some(incoming), Some(outgoing)) => {
+            Some(Locations { incoming: read_location(incoming)?, outgoing: read_location(outgoing)? })
+        }
+        _ => None,
+    };
+    Some(Settings {
+        name: settings.name,
+        description: settings.description,
+        owner: Owner {
+            user_id: Uuid::parse_str(&settings.owner_id).ok()?,
+            name: settings.owner_name,
+            address: EmailAddress::trusted(settings.owner_address),
+        },
+        server_type: match settings.server_type {
+            1 => ServerType::ExchangeServerHybrid,
+            2 => ServerType::ExchangeServer,
+            3 => ServerType::ExchangeOnline,
+            _ => return None,
+        },
+        locations,
+        user_name: settings.user_name,
+        process_email_from: maybe_at(settings.process_email_from)?,
+        minimum_polling_interval_minutes: u16::try_from(settings.minimum_polling_interval_minutes).ok()?,
+        maximum_concurrent_connections: u16::try_from(settings.maximum_concurrent_connections).ok()?,
+        move_failed_emails: settings.move_failed_emails,
+        send_alert_email: settings.send_alert_email,
+        connection_timeout_ms: settings.connection_timeout_ms,
+        trust_anchors: settings.trust_anchors,
     })
+}
+
+fn write_location(location: Location) -> stored::Location {
+    let Location { host, port, path } = location;
+    stored::Location { host, port: u32::from(port), path }
+}
+
+fn read_location(location: stored::Location) -> Option<Location> {
+    let stored::Location { host, port, path } = location;
+    Some(Location { host, port: u16::try_from(port).ok()?, path })
 }

@@ -1,49 +1,48 @@
-//! Records' events.
+//! Record events.
 
 use postroad_core::{
     EmailAddress,
     record::{Event, Kind, Record},
 };
-use postroad_proto::journal::v1::{self as wire, event::Event as Wire};
 use uuid::Uuid;
 
-use super::{Malformed, Persisted, foreign, value};
+use super::{Stored, stored};
 
-impl Persisted for Event {
-    fn to_wire(&self) -> Wire {
-        match self {
-            // The id is the subject's.
-            Self::Saved(Record { id: _, kind, name, addresses, active }) => Wire::RecordSaved(wire::RecordSaved {
-                kind: number(*kind),
-                name: name.clone(),
-                addresses: addresses.iter().map(|address| address.as_str().to_owned()).collect(),
-                active: *active,
-            }),
-            Self::Deleted => Wire::Deleted(wire::Deleted {}),
-        }
-    }
-
-    fn from_wire(id: Uuid, event: Wire) -> Result<Self, Malformed> {
-        Ok(match event {
-            Wire::RecordSaved(wire::RecordSaved { kind, name, addresses, active }) => {
-                let Some(kind) = Kind::ALL.into_iter().find(|known| number(*known) == kind) else {
-                    return value::unknown("kind", kind);
-                };
-                let addresses = addresses.into_iter().map(EmailAddress::trusted).collect();
-                Self::Saved(Record { id, kind, name, addresses, active })
-            }
-            Wire::Deleted(wire::Deleted {}) => Self::Deleted,
-            other => return foreign(&other),
-        })
+pub fn encode(event: &Event) -> Stored {
+    match event {
+        Event::Saved(Record { id: _, kind, name, addresses, active }) => Stored::RecordSaved(stored::RecordSaved {
+            kind: match kind {
+                Kind::User => 1,
+                Kind::Queue => 2,
+                Kind::Contact => 3,
+                Kind::Account => 4,
+                Kind::Lead => 5,
+            },
+            name: name.clone(),
+            addresses: addresses.iter().map(|address| address.as_str().to_owned()).collect(),
+            active: *active,
+        }),
+        Event::Deleted => Stored::Deleted(stored::Deleted {}),
     }
 }
 
-const fn number(kind: Kind) -> u32 {
-    match kind {
-        Kind::User => 1,
-        Kind::Queue => 2,
-        Kind::Contact => 3,
-        Kind::Account => 4,
-        Kind::Lead => 5,
-    }
+pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
+    Some(match event {
+        Stored::RecordSaved(saved) => Event::Saved(Record {
+            id,
+            kind: match saved.kind {
+                1 => Kind::User,
+                2 => Kind::Queue,
+                3 => Kind::Contact,
+                4 => Kind::Account,
+                5 => Kind::Lead,
+                _ => return None,
+            },
+            name: saved.name,
+            addresses: saved.addresses.into_iter().map(EmailAddress::trusted).collect(),
+            active: saved.active,
+        }),
+        Stored::Deleted(_) => Event::Deleted,
+        _ => return None,
+    })
 }
