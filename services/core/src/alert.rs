@@ -154,14 +154,20 @@ impl Wall {
         let note = match event {
             Event::Intended { .. } => return Vec::new(),
             Event::Sent { at, recipient, hour } => {
-                let text = format!("The owner {recipient} was mailed: more than half of the mailboxes failed in the hour from {}", hour.start());
+                let text = format!(
+                    "The owner {recipient} was mailed: more than half of the mailboxes failed in the hour from {}",
+                    hour.start()
+                );
                 note(Level::Information, None, "OWNER_NOTIFIED", text, *at)
             }
             Event::Failed { at, report, .. } => {
                 note(Level::Error, Some(report.code), report.code.name(), report.sentence(), *at)
             }
             Event::Unknown { at, hour } => {
-                let text = format!("It is unknown whether the owner's mail for the hour from {} was sent; it is not repeated", hour.start());
+                let text = format!(
+                    "It is unknown whether the owner's mail for the hour from {} was sent; it is not repeated",
+                    hour.start()
+                );
                 note(Level::Warning, Some(Code::NotificationFailed), "NOTIFICATION_UNKNOWN", text, *at)
             }
         };

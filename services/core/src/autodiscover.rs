@@ -51,9 +51,11 @@ pub fn is_released(host: &str, domain: &str, released: &[String]) -> bool {
     let domain = domain.to_lowercase();
     host == domain
         || below(&domain)
-        || released.iter().map(|pattern| pattern.trim().to_lowercase()).any(|pattern| match pattern.strip_prefix("*.") {
-            Some(parent) => !parent.is_empty() && below(parent),
-            None => pattern == host,
+        || released.iter().map(|pattern| pattern.trim().to_lowercase()).any(|pattern| {
+            match pattern.strip_prefix("*.") {
+                Some(parent) => !parent.is_empty() && below(parent),
+                None => pattern == host,
+            }
         })
 }
 

@@ -26,7 +26,8 @@ pub fn one_verdict_per_item<'a>(history: impl IntoIterator<Item = &'a Event>) ->
             let count = seen.entry((verdict.item.id.clone(), verdict.rule_version)).or_insert(0_u32);
             *count += 1;
             if *count > 1 {
-                let evidence = format!("item {} has {count} verdicts of version {}", verdict.item.id, verdict.rule_version);
+                let evidence =
+                    format!("item {} has {count} verdicts of version {}", verdict.item.id, verdict.rule_version);
                 return Err(Broken { id: "INV-1", evidence });
             }
         }
@@ -78,7 +79,10 @@ pub fn stale_owner_cannot_append<'a>(history: impl IntoIterator<Item = &'a Event
             _ => continue,
         };
         if epoch != current {
-            return Err(Broken { id: "INV-6", evidence: format!("epoch {epoch} wrote while {current} owned the mailbox") });
+            return Err(Broken {
+                id: "INV-6",
+                evidence: format!("epoch {epoch} wrote while {current} owned the mailbox"),
+            });
         }
     }
     Ok(())

@@ -105,7 +105,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case("https://mail.contoso.example/EWS/Exchange.asmx", None, "https://mail.contoso.example/EWS/Exchange.asmx", 443)]
+    #[case(
+        "https://mail.contoso.example/EWS/Exchange.asmx",
+        None,
+        "https://mail.contoso.example/EWS/Exchange.asmx",
+        443
+    )]
     #[case("HTTPS://Mail.contoso.example", None, "https://mail.contoso.example/EWS/Exchange.asmx", 443)]
     #[case("https://mail:8443/x", None, "https://mail:8443/x", 8443)]
     #[case("https://mail/x", Some(8443), "https://mail:8443/x", 8443)]

@@ -27,7 +27,7 @@ pub use evolution::evolve;
 pub use failure::RetryPolicy;
 pub use schedule::{Due, due, is_first_of_hour};
 pub use timeline::{sentences, verdict_sentence};
-pub use verdict::{Decision, Item, Listed, Reason, RULE_VERSION, Verdict, judge_listed};
+pub use verdict::{Decision, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
 
 /// Whose mailbox it is (spec §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_borne_name_is_taken_and_an_abandoned_one_is_free() {
-        let claim = |state, holder_lives| Rules::decide(&state, &Command::Claim { holder: BOB }, &Facts { holder_lives });
+        let claim =
+            |state, holder_lives| Rules::decide(&state, &Command::Claim { holder: BOB }, &Facts { holder_lives });
         assert_eq!(claim(Some(ADA), true).unwrap_err().code, Code::NameTaken);
         assert_eq!(claim(Some(ADA), false).unwrap(), [Event::Claimed { holder: BOB }]);
         assert!(claim(Some(BOB), true).unwrap().is_empty());
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn only_the_bearer_gives_it_back() {
-        let release = |holder| Rules::decide(&Some(ADA), &Command::Release { holder }, &Facts { holder_lives: true }).unwrap();
+        let release =
+            |holder| Rules::decide(&Some(ADA), &Command::Release { holder }, &Facts { holder_lives: true }).unwrap();
         assert_eq!((release(BOB).len(), release(ADA).len()), (0, 1));
     }
 

@@ -278,7 +278,9 @@ mod tests {
     #[test]
     fn what_was_certainly_not_sent_is_tried_again_and_what_is_unknown_is_not() {
         let failed = Delivery::Failed(Report::new(Code::NotificationFailed, ""));
-        for (delivery, again) in [(failed, true), (Delivery::Unknown, false), (Delivery::Intended, false), (Delivery::Sent, false)] {
+        for (delivery, again) in
+            [(failed, true), (Delivery::Unknown, false), (Delivery::Intended, false), (Delivery::Sent, false)]
+        {
             let state = State { hours: BTreeMap::from([(HOUR, delivery)]) };
             assert_eq!(!notify(&state, tally(3, 3).evidence(), 3, &facts(HOUR.end())).is_empty(), again);
         }

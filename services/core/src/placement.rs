@@ -56,7 +56,9 @@ mod tests {
     fn partitions_are_even() {
         let mut counts = vec![0; usize::from(PARTITIONS)];
         for id in 0..25_600_u128 {
-            counts[usize::from(partition(Uuid::from_u128(id.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))))] += 1;
+            counts[usize::from(partition(Uuid::from_u128(
+                id.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+            )))] += 1;
         }
         assert!(counts.iter().all(|count| (50..170).contains(count)));
     }

@@ -261,7 +261,13 @@ fn evolve_live(mut profile: Profile, event: &Event) -> Profile {
     profile
 }
 
-fn create(state: &State, id: Uuid, draft: &Draft, sealed: Option<&Sealed>, facts: &Facts) -> Result<Vec<Event>, Refusal> {
+fn create(
+    state: &State,
+    id: Uuid,
+    draft: &Draft,
+    sealed: Option<&Sealed>,
+    facts: &Facts,
+) -> Result<Vec<Event>, Refusal> {
     if *state != State::Absent {
         return Err(Refusal::new(Code::StateConflict, "id", "is in use"));
     }

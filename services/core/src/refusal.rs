@@ -37,7 +37,11 @@ impl Refusal {
 pub fn length(field: &str, text: &str, most: usize) -> Result<(), Refusal> {
     let found = text.chars().count();
     if found > most {
-        return Err(Refusal::new(Code::FieldTooLong, field, format!("has {found} characters; at most {most} are allowed")));
+        return Err(Refusal::new(
+            Code::FieldTooLong,
+            field,
+            format!("has {found} characters; at most {most} are allowed"),
+        ));
     }
     Ok(())
 }

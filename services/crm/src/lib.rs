@@ -1,1 +1,42 @@
-//! postroad-crm
+//! The crm role: the built-in record store behind `crm.proto`.
+//!
+//! Records and email activities are aggregates of the journal; what is served is a view folded from it ([`store`]).
+//! Bodies, originals and attachments are kept by their digest in the object store ([`content`]). A connector for another
+//! CRM implements the same gRPC service and takes this role's place.
+
+use std::sync::Arc;
+
+use postroad_proto::crm::v1::crm_service_server::{CrmServiceServer, SERVICE_NAME};
+use postroad_rig::{Context, Error};
+
+pub mod content;
+mod page;
+pub mod people;
+mod pieces;
+mod promote;
+mod service;
+pub mod store;
+mod wire;
+
+pub use service::Service;
+
+/// The largest message that a call may carry: a header at its limit, or a piece of content, with room to spare.
+const MAX_CALL_BYTES: usize = 4 * 1024 * 1024;
+
+/// Runs the role until shutdown. It serves once its view holds everything that the journal held at the start.
+pub async fn run(context: Context) -> Result<(), Error> {
+    let store = Arc::new(store::Store::default());
+    context.tasks.spawn("view", Arc::clone(&store).follow(context.journal.clone(), context.shutdown.clone()));
+    let objects = content::Bucket::open(&context.nats, context.config.nats.replicas)
+        .await
+        .map_err(|error| Error::Fault(error.report()))?;
+    tokio::select! {
+        () = store.caught_up() => {}
+        () = context.shutdown.cancelled() => return Ok(()),
+    }
+    let contents = content::Contents::new(Arc::new(objects));
+    let service = Service::new(context.journal.clone(), store, contents, context.config.crm.max_message_bytes);
+    let server = CrmServiceServer::new(service).max_decoding_message_size(MAX_CALL_BYTES);
+    let routes = tonic::service::Routes::new(server);
+    postroad_rig::serve(&context, context.config.crm.listen, routes, &[SERVICE_NAME]).await
+}

@@ -1,1 +1,65 @@
-//! postroad-ews
+//! Exchange Web Services and Autodiscover as a client that impersonates needs them: requests in the schema's order, answers
+//! read by name, failures told apart as finely as their remedies differ.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `transport`, `endpoint` | HTTPS with shared pools; where credentials may go |
+//! | `access`, `client` | how a mailbox is reached; requests for one mailbox |
+//! | `operation` | one file per operation: request, writer, answer, reader |
+//! | `soap`, `xml`, `response` | envelopes, reading and writing, results of batches |
+//! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
+//! | `error`, `code`, `fault` | what can go wrong, Exchange's codes, rows of the fault table |
+//! | `autodiscover` | the SOAP and POX services, one question to one host |
+//! | `evidence` | what was said on the wire, without secrets |
+
+mod access;
+pub mod autodiscover;
+mod client;
+mod code;
+mod endpoint;
+mod error;
+mod evidence;
+mod fault;
+mod folder;
+mod id;
+mod item;
+mod operation;
+#[cfg(test)]
+mod reference;
+mod response;
+mod shape;
+mod soap;
+mod transport;
+mod version;
+mod xml;
+
+pub use access::{Access, Credentials, Identity, TIMEOUT};
+pub use client::{Answer, Client};
+pub use code::{Class, Known, ResponseCode};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Challenge, ConnectFailure, Error, HttpMeaning, Kind, RedirectMeaning, Refusal, Scheme, TlsFailure};
+pub use evidence::Exchange;
+pub use folder::Folder;
+pub use id::{Distinguished, FolderId, FolderRef, ItemId};
+pub use item::{Attachment, AttachmentKind, Body, ExtendedProperty, Item, Party};
+pub use operation::{
+    Operation,
+    convert_id::{ConvertId, Converted},
+    create_folder::CreateFolder,
+    find_folder::{FindFolder, FolderPage},
+    find_item::{FindItem, ItemPage},
+    get_folder::GetFolder,
+    get_item::GetItem,
+    move_item::MoveItem,
+    request,
+    sync_folder_items::{Arrival, Change, ChangePage, PAGE, SyncFolderItems},
+    update_item::{Mark, UpdateItem},
+};
+pub use response::{Details, ItemError, ReadError, ResponseError, stopper};
+pub use shape::{BaseShape, BodyType, ExtendedField, ItemShape, Property, Restriction};
+pub use soap::SoapFault;
+pub use transport::{
+    RESPONSE_LIMIT, Transport, TransportError, TransportOptions, Transports, TrustAnchorError, count_certificates,
+};
+pub use version::{RequestServerVersion, ServerVersion};
+pub use xml::{Defect, Element, Namespace, Reader, Writer, XmlError};

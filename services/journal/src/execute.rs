@@ -108,7 +108,12 @@ impl Journal {
     }
 
     /// The commits of an aggregate after a sequence, the oldest first.
-    pub async fn history<A: Recorded>(&self, id: Uuid, after: u64, limit: usize) -> Result<Vec<Commit<A::Event>>, Error> {
+    pub async fn history<A: Recorded>(
+        &self,
+        id: Uuid,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit<A::Event>>, Error> {
         let found = self.backend.read(&A::KIND.subject(id), after, limit).await?;
         found.iter().map(commit::<A>).collect()
     }

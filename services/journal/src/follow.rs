@@ -47,7 +47,11 @@ impl Journal {
 
 fn read(stored: &Stored) -> Followed {
     let unreadable = || {
-        tracing::error!(subject = stored.subject, sequence = stored.sequence, "a commit cannot be read by this version");
+        tracing::error!(
+            subject = stored.subject,
+            sequence = stored.sequence,
+            "a commit cannot be read by this version"
+        );
         Followed::Unreadable { sequence: stored.sequence }
     };
     let Some((kind, id)) = Kind::of_subject(&stored.subject) else { return unreadable() };

@@ -51,7 +51,8 @@ impl Jetstream {
             deny_purge: true,
             ..Config::default()
         };
-        let stream = context.get_or_create_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
+        let stream =
+            context.get_or_create_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
         Ok(Self { context, stream })
     }
 
@@ -120,7 +121,11 @@ impl Backend for Jetstream {
                 if let Err(error) = follower.run().await {
                     tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
                 }
-                pause = if follower.next > before { Duration::from_millis(50) } else { (pause * 2).min(Duration::from_secs(5)) };
+                pause = if follower.next > before {
+                    Duration::from_millis(50)
+                } else {
+                    (pause * 2).min(Duration::from_secs(5))
+                };
                 tokio::time::sleep(pause).await;
             }
         });
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn old_servers_are_recognised() {
-        let versions = [("2.9.10", false), ("2.11.9", false), ("2.12.0", true), ("v2.15.1", true), ("3.0.0", true), ("x", false)];
+        let versions =
+            [("2.9.10", false), ("2.11.9", false), ("2.12.0", true), ("v2.15.1", true), ("3.0.0", true), ("x", false)];
         for (version, fits) in versions {
             assert_eq!(parse_version(version).is_some_and(|version| version >= OLDEST), fits, "{version}");
         }

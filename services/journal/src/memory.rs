@@ -56,8 +56,10 @@ impl Backend for Memory {
     fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
         let prefixes = subjects.iter().map(|subject| subject.trim_end_matches('*').to_owned()).collect();
         let existing = self.look(|log| log.len());
-        let follower = Follower { log: self.clone(), length: self.length.subscribe(), prefixes, existing, next: 0, told: false };
-        futures::stream::unfold(follower, async |mut follower| follower.next().await.map(|update| (update, follower))).boxed()
+        let follower =
+            Follower { log: self.clone(), length: self.length.subscribe(), prefixes, existing, next: 0, told: false };
+        futures::stream::unfold(follower, async |mut follower| follower.next().await.map(|update| (update, follower)))
+            .boxed()
     }
 }
 

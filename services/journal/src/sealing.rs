@@ -119,11 +119,13 @@ impl Keyring {
     /// Opens what this or a former key has sealed.
     pub fn open(&self, sealed: &Sealed) -> Result<SecretString, Error> {
         let key_id = || sealed.key_id.clone();
-        let key = self.keys.iter().find(|key| key.id == sealed.key_id).ok_or_else(|| Error::WrongKey { key_id: key_id() })?;
+        let key =
+            self.keys.iter().find(|key| key.id == sealed.key_id).ok_or_else(|| Error::WrongKey { key_id: key_id() })?;
         let unwrapped = decrypt(&key.bytes, &sealed.wrapped_key, key.id.as_bytes());
         let unwrapped = unwrapped.ok_or_else(|| Error::WrongKey { key_id: key_id() })?;
         let data_key = whole(&unwrapped).ok_or_else(|| Error::Damaged { key_id: key_id() })?;
-        let plain = decrypt(&data_key, &sealed.ciphertext, PASSWORD).ok_or_else(|| Error::Damaged { key_id: key_id() })?;
+        let plain =
+            decrypt(&data_key, &sealed.ciphertext, PASSWORD).ok_or_else(|| Error::Damaged { key_id: key_id() })?;
         let text = std::str::from_utf8(&plain).map_err(|_| Error::Damaged { key_id: key_id() })?;
         Ok(SecretString::from(text))
     }

@@ -20,6 +20,16 @@ pub enum Source {
     Pox,
 }
 
+impl Source {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Soap => "SOAP",
+            Self::Pox => "POX",
+        }
+    }
+}
+
 /// A location that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {

@@ -1,10 +1,12 @@
 //! The locator role: where mailboxes are served, and whether they can be reached.
 //!
-//! - [`cache`]: locations that were found, per mailbox, in a KV bucket
-//! - [`discovery`]: Autodiscover over HTTPS
-//! - [`connection`]: the test of everything between Postroad and a mailbox
-//! - [`service`]: gRPC
+//! - `access`: credentials and connections of the mailbox that is asked about
+//! - `cache`: locations that were found, per mailbox, in a KV bucket
+//! - `discovery`: Autodiscover over HTTPS
+//! - `connection`: the test of everything between Postroad and a mailbox
+//! - `service`: gRPC
 
+mod access;
 mod cache;
 mod connection;
 mod discovery;

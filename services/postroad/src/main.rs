@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The binary; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postroad::main()
+}

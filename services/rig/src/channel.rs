@@ -8,8 +8,9 @@ use crate::Error;
 
 /// A lazily opened connection to a role; it is reopened by itself after the role was away.
 pub fn to(endpoint: &str) -> Result<Channel, Error> {
-    let endpoint = Endpoint::from_shared(endpoint.to_owned())
-        .map_err(|error| Error::Configuration(format!("`{endpoint}` is not an endpoint such as http://127.0.0.1:7401: {error}")))?;
+    let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(|error| {
+        Error::Configuration(format!("`{endpoint}` is not an endpoint such as http://127.0.0.1:7401: {error}"))
+    })?;
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))
         .tcp_nodelay(true)

@@ -144,11 +144,13 @@ impl Default for MailboxDefaults {
 pub struct Locator {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The shortest time, in milliseconds, between two questions to Autodiscover about a mailbox whose location failed.
+    pub ask_again_ms: u64,
 }
 
 impl Default for Locator {
     fn default() -> Self {
-        Self { listen: loopback(7402) }
+        Self { listen: loopback(7402), ask_again_ms: 60_000 }
     }
 }
 
@@ -181,7 +183,8 @@ impl Config {
 
     /// Reads and checks a text.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let config: Self = toml::from_str(text).map_err(|error| Error::Configuration(error.to_string().trim().to_owned()))?;
+        let config: Self =
+            toml::from_str(text).map_err(|error| Error::Configuration(error.to_string().trim().to_owned()))?;
         config.check()?;
         Ok(config)
     }

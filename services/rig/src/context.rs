@@ -82,10 +82,9 @@ async fn connect(config: &Config, role: Role) -> Result<async_nats::Client, Erro
         // A role that is up outlives an absence of NATS of any length.
         .max_reconnects(None);
     if let Some(file) = &config.nats.credentials_file {
-        options = options
-            .credentials_file(file)
-            .await
-            .map_err(|error| Error::Configuration(format!("nats.credentials_file = \"{}\": {error}", file.display())))?;
+        options = options.credentials_file(file).await.map_err(|error| {
+            Error::Configuration(format!("nats.credentials_file = \"{}\": {error}", file.display()))
+        })?;
     }
     options.connect(config.nats.url.as_str()).await.map_err(|error| {
         Error::Fault(Report::new(Code::JournalUnavailable, format!("nats.url = \"{}\": {error}", config.nats.url)))

@@ -24,9 +24,9 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         .build_v1()
         .map_err(|error| failed("reflection".to_owned())(Box::new(error)))?;
     routes = routes.add_service(health).add_service(reflection);
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error)))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+        failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error))
+    })?;
     tracing::info!(role = context.role.name(), listen = %listener.local_addr().unwrap_or(listen), "serving gRPC");
     let shutdown = context.shutdown.clone();
     Server::builder()

@@ -40,7 +40,10 @@ pub fn journal(error: ExecuteError<Refusal>) -> tonic::Status {
 
 /// The fault that a status carries.
 pub fn fault_of(status: &tonic::Status) -> Option<wire::Fault> {
-    details(status).into_iter().find(|any| any.type_url == FAULT).and_then(|any| wire::Fault::decode(any.value.as_slice()).ok())
+    details(status)
+        .into_iter()
+        .find(|any| any.type_url == FAULT)
+        .and_then(|any| wire::Fault::decode(any.value.as_slice()).ok())
 }
 
 /// The field that a status names, and what is wrong with it.
@@ -140,7 +143,11 @@ mod tests {
 
     #[test]
     fn a_refusal_names_field_rule_and_fix() {
-        let status = refused(&Refusal::new(Code::LocationNotHttps, "incoming_location", "`http://x` does not start with https://"));
+        let status = refused(&Refusal::new(
+            Code::LocationNotHttps,
+            "incoming_location",
+            "`http://x` does not start with https://",
+        ));
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
         let fault = fault_of(&status).unwrap();
         assert_eq!((fault.code.as_str(), fault.remedy.contains("https://")), ("LOCATION_NOT_HTTPS", true));

@@ -55,7 +55,7 @@ pub fn page_start(token: &str) -> Result<Option<String>, Refusal> {
         return Ok(None);
     }
     let refused = || Refusal::new(Code::PageTokenInvalid, "page_token", "was not issued by this call");
-    if token.len() % 2 != 0 || !token.is_ascii() {
+    if !token.len().is_multiple_of(2) || !token.is_ascii() {
         return Err(refused());
     }
     let bytes: Option<Vec<u8>> = (0..token.len())

@@ -47,11 +47,16 @@ impl Crm for CrmServiceClient<Channel> {
             Ok(answer) => {
                 let answer = answer.into_inner();
                 let id = Uuid::parse_str(&answer.email_id).map_err(|_| {
-                    Refused::Unavailable(Report::new(Code::CrmUnavailable, format!("answered with the id `{}`", answer.email_id)))
+                    Refused::Unavailable(Report::new(
+                        Code::CrmUnavailable,
+                        format!("answered with the id `{}`", answer.email_id),
+                    ))
                 })?;
                 Ok((id, answer.created))
             }
-            Err(error) if matches!(error.code(), Grpc::InvalidArgument | Grpc::FailedPrecondition | Grpc::OutOfRange) => {
+            Err(error)
+                if matches!(error.code(), Grpc::InvalidArgument | Grpc::FailedPrecondition | Grpc::OutOfRange) =>
+            {
                 Err(Refused::Message(Report::new(Code::ItemRefusedByCrm, error.message().to_owned())))
             }
             Err(error) => {

@@ -11,7 +11,7 @@ use postroad_core::{
     Aggregate as _, Refusal,
     fault::{Code, Report},
     mailbox::{
-        CycleCommand, CycleFacts, Cycles, Event, Item, ItemOutcome, ItemResult, Listed, Mailbox, State, Trigger, judge_listed,
+        CycleCommand, CycleFacts, Cycles, Event, Item, ItemOutcome, ItemResult, Mailbox, State, Trigger, judge_listed,
     },
     profile::Profile,
 };
@@ -65,7 +65,9 @@ struct Cycle<'a> {
 pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
     let Some(known) = worker.directory.mailbox(id) else { return End::Done };
     let Some(mailbox) = known.state.live().cloned() else { return End::Done };
-    let Some(profile) = worker.directory.with_mailbox(id, |_, profile| profile.cloned()).flatten() else { return End::Done };
+    let Some(profile) = worker.directory.with_mailbox(id, |_, profile| profile.cloned()).flatten() else {
+        return End::Done;
+    };
     let epoch = (mailbox.sync.worker == worker.name).then_some(mailbox.sync.epoch);
     let mut cycle = Cycle { worker, id, trigger, started_at: clock::now(), known, epoch };
     let result = cycle.attempt(&mailbox, &profile).await;
@@ -126,7 +128,8 @@ impl Cycle<'_> {
         let mut decided = HashSet::new();
         let mut after = 0;
         loop {
-            let history = self.worker.journal.history::<Cycles>(self.id, after, 500).await.map_err(|_| Stop::Journal)?;
+            let history =
+                self.worker.journal.history::<Cycles>(self.id, after, 500).await.map_err(|_| Stop::Journal)?;
             let Some(last) = history.last() else { break };
             after = last.sequence;
             for event in history.iter().flat_map(|commit| &commit.events) {
@@ -174,7 +177,12 @@ impl Cycle<'_> {
         for item_id in to_move {
             let moved = exchange.move_to_undeliverable(&item_id).await.map_err(Stop::Exchange)?;
             let fault = moved.err();
-            self.commit(move |epoch| CycleCommand::RecordMove { epoch, item_id: item_id.clone(), fault: fault.clone() }).await?;
+            self.commit(move |epoch| CycleCommand::RecordMove {
+                epoch,
+                item_id: item_id.clone(),
+                fault: fault.clone(),
+            })
+            .await?;
         }
         Ok(())
     }
@@ -197,7 +205,7 @@ impl Cycle<'_> {
     }
 
     /// Decides and appends; the mailbox is claimed with the first commit that has something to say.
-    async fn commit(&mut self, command: impl Fn(u64) -> CycleCommand + Send) -> Result<(), Stop> {
+    async fn commit(&mut self, command: impl Fn(u64) -> CycleCommand + Send + Sync) -> Result<(), Stop> {
         let (worker, id, own) = (self.worker, self.id, self.epoch);
         let decide = |state: &State| decide(worker, id, own, state, &worker.facts(id), &command);
         match worker.journal.execute_on(id, &worker.actor, &mut self.known, decide).await {
@@ -240,10 +248,12 @@ impl Cycle<'_> {
             Err(Stop::Exchange(failure)) => {
                 let report = failure.report().clone();
                 self.worker.gate.note(profile.id, profile.revision, &report);
-                self.commit(move |epoch| CycleCommand::Fail { epoch, started_at, trigger, report: report.clone() }).await
+                self.commit(move |epoch| CycleCommand::Fail { epoch, started_at, trigger, report: report.clone() })
+                    .await
             }
             Err(Stop::Fault(report)) => {
-                self.commit(move |epoch| CycleCommand::Fail { epoch, started_at, trigger, report: report.clone() }).await
+                self.commit(move |epoch| CycleCommand::Fail { epoch, started_at, trigger, report: report.clone() })
+                    .await
             }
         };
         match recorded {

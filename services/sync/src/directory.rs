@@ -53,16 +53,24 @@ impl Directory {
     pub fn find(&self, name: &str) -> Option<Uuid> {
         let view = self.read();
         let id = Uuid::parse_str(name).ok();
-        let mut live = view.mailboxes.iter().filter_map(|(key, (state, _))| state.live().map(|mailbox| (*key, mailbox)));
-        live.find(|(key, mailbox)| Some(*key) == id || mailbox.settings.address.as_str().eq_ignore_ascii_case(name.trim()))
-            .map(|(key, _)| key)
+        let mut live =
+            view.mailboxes.iter().filter_map(|(key, (state, _))| state.live().map(|mailbox| (*key, mailbox)));
+        live.find(|(key, mailbox)| {
+            Some(*key) == id || mailbox.settings.address.as_str().eq_ignore_ascii_case(name.trim())
+        })
+        .map(|(key, _)| key)
     }
 
     /// Looks at a live mailbox in place.
-    pub fn with_mailbox<T>(&self, id: Uuid, look: impl FnOnce(&mailbox::Mailbox, Option<&profile::Profile>) -> T) -> Option<T> {
+    pub fn with_mailbox<T>(
+        &self,
+        id: Uuid,
+        look: impl FnOnce(&mailbox::Mailbox, Option<&profile::Profile>) -> T,
+    ) -> Option<T> {
         let view = self.read();
         let mailbox = view.mailboxes.get(&id)?.0.live()?;
-        let profile = mailbox.settings.profile_id.and_then(|id| view.profiles.get(&id)).and_then(|(state, _)| state.live());
+        let profile =
+            mailbox.settings.profile_id.and_then(|id| view.profiles.get(&id)).and_then(|(state, _)| state.live());
         Some(look(mailbox, profile))
     }
 
@@ -75,7 +83,8 @@ impl Directory {
     /// The mailboxes of a profile.
     pub fn mailboxes_of(&self, profile: Uuid) -> Vec<Uuid> {
         let view = self.read();
-        let of = |state: &mailbox::State| state.live().is_some_and(|mailbox| mailbox.settings.profile_id == Some(profile));
+        let of =
+            |state: &mailbox::State| state.live().is_some_and(|mailbox| mailbox.settings.profile_id == Some(profile));
         view.mailboxes.iter().filter(|(_, (state, _))| of(state)).map(|(id, _)| *id).collect()
     }
 
@@ -86,7 +95,8 @@ impl Directory {
 
     /// The address of a mailbox, also of one that is gone by now.
     pub fn address(&self, id: Uuid) -> String {
-        self.with_mailbox(id, |mailbox, _| mailbox.settings.address.as_str().to_owned()).unwrap_or_else(|| id.to_string())
+        self.with_mailbox(id, |mailbox, _| mailbox.settings.address.as_str().to_owned())
+            .unwrap_or_else(|| id.to_string())
     }
 
     /// Takes over what this worker has just committed, before the journal's own message of it arrives.

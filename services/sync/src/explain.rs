@@ -16,7 +16,8 @@ impl Index {
     pub fn note(&mut self, sequence: u64, events: &[Event]) {
         for event in events {
             let Event::AttemptFinished { verdicts, deferrals, .. } = event else { continue };
-            let items = verdicts.iter().map(|verdict| &verdict.item).chain(deferrals.iter().map(|deferral| &deferral.item));
+            let items =
+                verdicts.iter().map(|verdict| &verdict.item).chain(deferrals.iter().map(|deferral| &deferral.item));
             for message_id in items.filter_map(|item| item.message_id.as_deref()) {
                 let places = self.places.entry(digest(message_id)).or_default();
                 if places.last() != Some(&sequence) {

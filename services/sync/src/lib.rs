@@ -1,12 +1,12 @@
 //! The sync role: the cycles of mailboxes, from Exchange to the CRM.
 //!
-//! - [`directory`]: profiles and mailboxes as the journal has them
-//! - [`ownership`]: which mailboxes this worker may process, and until when
-//! - [`scheduler`]: when each is processed
-//! - [`cycle`]: what is done then
+//! - `directory`: profiles and mailboxes as the journal has them
+//! - `ownership`: which mailboxes this worker may process, and until when
+//! - `scheduler`: when each is processed
+//! - `cycle`: what is done then
 //! - [`exchange`], [`crm`], [`place`]: the mail server, the CRM and the locator, as the cycle needs them
-//! - [`explain`]: what was decided about a message
-//! - [`service`]: gRPC
+//! - `explain`: what was decided about a message
+//! - `service`: gRPC
 
 mod crm;
 mod cycle;
@@ -34,6 +34,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
     context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));
     context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("wake", service::wake(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
-    let routes = tonic::service::Routes::new(SyncServiceServer::new(service::Service::new(worker, context.nats.clone())));
+    let routes =
+        tonic::service::Routes::new(SyncServiceServer::new(service::Service::new(worker, context.nats.clone())));
     serve(&context, context.config.sync.listen, routes, &["postroad.sync.v1.SyncService"]).await
 }

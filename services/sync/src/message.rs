@@ -31,7 +31,8 @@ pub fn compose(message: &Message) -> Composed {
     let own_id = parsed.as_ref().and_then(|parsed| parsed.message_id()).map(|id| format!("<{id}>"));
     // Exchange's property first: it is what every mailbox of the organisation has for this message.
     email.message_id = message.message_id.clone().or(own_id).unwrap_or_default();
-    email.id = activity_id(Some(&email.message_id).filter(|id| !id.is_empty()).map(String::as_str), &digest).to_string();
+    email.id =
+        activity_id(Some(&email.message_id).filter(|id| !id.is_empty()).map(String::as_str), &digest).to_string();
     let mut attachments = Vec::new();
     if let Some(parsed) = &parsed {
         headers(email, parsed);
@@ -104,7 +105,8 @@ fn attached(parsed: &mail_parser::Message<'_>) -> Vec<(Attachment, Bytes)> {
         let name = part.attachment_name().map_or_else(|| format!("attachment-{}", index + 1), str::to_owned);
         let inline = part.content_disposition().is_some_and(|disposition| disposition.is_inline());
         let content_id = part.content_id().unwrap_or_default().to_owned();
-        attachments.push((Attachment { name, content_type, content_id, inline, content: Some(described(&content)) }, content));
+        attachments
+            .push((Attachment { name, content_type, content_id, inline, content: Some(described(&content)) }, content));
     }
     attachments
 }
@@ -122,7 +124,12 @@ mod tests {
     use super::*;
 
     fn message(mime: &str) -> Message {
-        Message { mime: Bytes::copy_from_slice(mime.as_bytes()), message_id: None, received: None, subject: String::new() }
+        Message {
+            mime: Bytes::copy_from_slice(mime.as_bytes()),
+            message_id: None,
+            received: None,
+            subject: String::new(),
+        }
     }
 
     const MULTIPART: &str = concat!(
@@ -164,7 +171,10 @@ mod tests {
     fn what_cannot_be_parsed_is_kept_as_it_is() {
         for mime in ["", "\r\n", "no header at all", "Content-Type: multipart/mixed; boundary=\"\r\n\r\n--"] {
             let composed = compose(&message(mime));
-            assert_eq!(composed.contents.iter().filter(|content| content.as_ref() == mime.as_bytes()).count().min(1), 1);
+            assert_eq!(
+                composed.contents.iter().filter(|content| content.as_ref() == mime.as_bytes()).count().min(1),
+                1
+            );
             assert_eq!(composed.email.mime.unwrap().size, mime.len() as u64);
         }
     }
@@ -181,7 +191,8 @@ mod tests {
             for file in std::fs::read_dir(kind.path()).unwrap().flatten() {
                 let mime = Bytes::from(std::fs::read(file.path()).unwrap());
                 let composed = compose(&Message { mime, message_id: None, received: None, subject: String::new() });
-                let named = [&composed.email.text, &composed.email.html, &composed.email.mime].into_iter().flatten().count();
+                let named =
+                    [&composed.email.text, &composed.email.html, &composed.email.mime].into_iter().flatten().count();
                 assert_eq!(composed.contents.len(), named + composed.email.attachments.len());
                 seen += 1;
             }

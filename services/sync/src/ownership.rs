@@ -66,8 +66,10 @@ impl Ownership {
 
     /// Claims, renews and gives back until shutdown; then gives everything back, so that others go on at once.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), String> {
-        let leases = Leases::open(&self.nats, "leases", self.lease, self.replicas).await.map_err(|error| error.to_string())?;
-        let members = Leases::open(&self.nats, "members", self.lease, self.replicas).await.map_err(|error| error.to_string())?;
+        let leases =
+            Leases::open(&self.nats, "leases", self.lease, self.replicas).await.map_err(|error| error.to_string())?;
+        let members =
+            Leases::open(&self.nats, "members", self.lease, self.replicas).await.map_err(|error| error.to_string())?;
         let mut membership = None;
         loop {
             let began = clock::instant();
@@ -104,7 +106,7 @@ impl Ownership {
         if membership.is_none() {
             *membership = members.acquire(&self.name, &self.name).await?;
         }
-        let mut live: Vec<_> = members.list().await?.into_iter().map(|(key, _)| key).collect();
+        let mut live: Vec<_> = members.keys().await?;
         live.sort();
         lock(&self.members).clone_from(&live);
         let before = self.partitions();
@@ -140,10 +142,10 @@ impl Ownership {
     }
 
     async fn claim(&self, leases: &Leases, live: &[String]) -> Result<(), postroad_journal::leases::Error> {
-        let taken = leases.list().await?;
+        let taken = leases.keys().await?;
         let wanted = (0..PARTITIONS).filter(|partition| {
             let mine = owner(*partition, live).is_some_and(|owner| *owner == self.name);
-            mine && !lock(&self.held).contains_key(partition) && !taken.iter().any(|(key, _)| *key == key_of(*partition))
+            mine && !lock(&self.held).contains_key(partition) && !taken.contains(&key_of(*partition))
         });
         let claims = wanted.map(|partition| async move {
             let won = leases.acquire(&key_of(partition), &self.name).await;

@@ -6,7 +6,9 @@ use postroad_core::{
     profile::{Profile, Sealed},
 };
 use postroad_journal::sealing::Keyring;
-use postroad_proto::locator::v1::{Access, LocateRequest, SealedPassword, locator_service_client::LocatorServiceClient};
+use postroad_proto::locator::v1::{
+    Access, LocateRequest, SealedPassword, locator_service_client::LocatorServiceClient,
+};
 use postroad_rig::status;
 use secrecy::SecretString;
 use tonic::transport::Channel;
@@ -80,7 +82,13 @@ async fn locate(
     Ok(location.url)
 }
 
-fn access(profile: &Profile, user_name: &str, sealed: &Sealed, impersonate: bool, timeout: std::time::Duration) -> Access {
+fn access(
+    profile: &Profile,
+    user_name: &str,
+    sealed: &Sealed,
+    impersonate: bool,
+    timeout: std::time::Duration,
+) -> Access {
     Access {
         location: String::new(),
         user_name: user_name.to_owned(),

@@ -120,12 +120,7 @@ fn finish(worker: &Worker, agenda: &mut Agenda, id: Uuid, end: End) {
     }
 }
 
-fn note(
-    worker: &Worker,
-    agenda: &mut Agenda,
-    first: Option<Change>,
-    changes: &mut mpsc::UnboundedReceiver<Change>,
-) {
+fn note(worker: &Worker, agenda: &mut Agenda, first: Option<Change>, changes: &mut mpsc::UnboundedReceiver<Change>) {
     let mut next = first;
     while let Some(change) = next {
         match change {

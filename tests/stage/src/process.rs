@@ -33,7 +33,8 @@ impl Process {
         variables: &[(&str, &str)],
         log: &Path,
     ) -> std::io::Result<Self> {
-        let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy().into_owned()).collect();
+        let arguments: Vec<_> =
+            arguments.iter().map(|argument| argument.as_ref().to_string_lossy().into_owned()).collect();
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let child = spawn(program, &arguments, &variables, log, false)?;
@@ -48,7 +49,8 @@ impl Process {
         log: &Path,
         deadline: Duration,
     ) -> std::io::Result<(Self, String)> {
-        let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy().into_owned()).collect();
+        let arguments: Vec<_> =
+            arguments.iter().map(|argument| argument.as_ref().to_string_lossy().into_owned()).collect();
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut child = spawn(program, &arguments, &variables, log, true)?;
@@ -57,9 +59,8 @@ impl Process {
         let line = tokio::time::timeout(deadline, lines.next_line()).await.map_err(|_| {
             std::io::Error::other(format!("{} printed nothing in time; its log: {}", program.display(), log.display()))
         })??;
-        let line = line.ok_or_else(|| {
-            std::io::Error::other(format!("{} ended at once:\n{}", program.display(), tail(log)))
-        })?;
+        let line =
+            line.ok_or_else(|| std::io::Error::other(format!("{} ended at once:\n{}", program.display(), tail(log))))?;
         // What it prints later is read on, or the pipe would fill and stop it.
         tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
         let process = Self { program: program.to_owned(), arguments, variables, log: log.to_owned(), child, kills: 0 };

@@ -70,7 +70,8 @@ impl Relay {
     pub async fn start(security: Security) -> std::io::Result<Self> {
         let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
             .map_err(std::io::Error::other)?;
-        let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).map_err(std::io::Error::other)?;
+        let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der())
+            .map_err(std::io::Error::other)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -121,7 +122,12 @@ impl Drop for Relay {
     }
 }
 
-async fn greet(stream: TcpStream, acceptor: TlsAcceptor, security: Security, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn greet(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    security: Security,
+    shared: Arc<Shared>,
+) -> std::io::Result<()> {
     match security {
         Security::Implicit => {
             let stream = acceptor.accept(stream).await?;
@@ -283,7 +289,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 }
 
 fn path(line: &str) -> String {
-    line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or_else(String::new, |(path, _)| path.to_owned())
+    line.split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .map_or_else(String::new, |(path, _)| path.to_owned())
 }
 
 fn decode(text: &str) -> String {

@@ -4,11 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use postroad_proto::{
     alert::v1::alert_service_client::AlertServiceClient, crm::v1::crm_service_client::CrmServiceClient,
-    mailbox::v1::mailbox_service_client::MailboxServiceClient, profile::v1::profile_service_client::ProfileServiceClient,
-    sync::v1::sync_service_client::SyncServiceClient,
+    mailbox::v1::mailbox_service_client::MailboxServiceClient,
+    profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
 };
 use stage::{
-    Nats, Process, binaries::binaries, eventually, nats, ports,
+    Nats, Process,
+    binaries::binaries,
+    eventually, nats, ports,
     smtp::{Relay, Security},
 };
 use tempfile::TempDir;

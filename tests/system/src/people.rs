@@ -3,8 +3,9 @@
 use postroad_proto::{
     crm::v1::{Record, RecordKind, SaveRecordRequest},
     mailbox::v1::{
-        Approval, ApproveMailboxesRequest, CreateMailboxRequest, Mailbox, MailboxKind, MailboxSelection, MailboxSettings,
-        SynchronizationMethod, TestAndEnableMailboxesRequest, test_and_enable_mailboxes_response::Report,
+        Approval, ApproveMailboxesRequest, CreateMailboxRequest, Mailbox, MailboxKind, MailboxSelection,
+        MailboxSettings, SynchronizationMethod, TestAndEnableMailboxesRequest,
+        test_and_enable_mailboxes_response::Report,
     },
     profile::v1::{CreateProfileRequest, Profile, ProfileSettings, ServerType},
 };
@@ -36,12 +37,8 @@ impl SetUp<'_> {
     /// Makes a user of the CRM.
     pub async fn user(&self, address: &str) -> Result<(), Error> {
         let name = address.split('@').next().unwrap_or(address).to_owned();
-        let record = Record {
-            kind: RecordKind::User.into(),
-            name,
-            addresses: vec![address.to_owned()],
-            ..Record::default()
-        };
+        let record =
+            Record { kind: RecordKind::User.into(), name, addresses: vec![address.to_owned()], ..Record::default() };
         self.deployment.crm().save_record(SaveRecordRequest { record: Some(record) }).await?;
         Ok(())
     }

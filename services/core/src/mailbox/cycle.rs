@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, Deferral, Direction, Event, Health, Item, Mailbox, ProfileFacts, RULE_VERSION, Reason, RetryPolicy, State,
-    Trigger, Verdict, evolve, is_first_of_hour,
+    Decision, Deferral, Direction, Event, Health, Item, Mailbox, ProfileFacts, RULE_VERSION, Reason, RetryPolicy,
+    State, Trigger, Verdict, evolve, is_first_of_hour,
 };
 use crate::{
     Aggregate, Refusal,
@@ -148,7 +148,8 @@ fn may_run(mailbox: &Mailbox, facts: &CycleFacts, trigger: Trigger) -> Result<()
         return conflict(Code::ServerBusy, "is within a back-off of Exchange");
     }
     let disabled = matches!(mailbox.sync.health, Health::Disabled { .. });
-    if !mailbox.directions.get(Direction::Incoming).enabled && !(disabled && trigger == Trigger::Probe) {
+    let probes = disabled && trigger == Trigger::Probe;
+    if !mailbox.directions.get(Direction::Incoming).enabled && !probes {
         return conflict(Code::StateConflict, "is not enabled for incoming email; test and enable it first");
     }
     Ok(())
@@ -209,7 +210,9 @@ fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, facts: &CycleFacts) -> Resu
 
 fn fail(mailbox: &Mailbox, attempt: Attempt, report: &Report, facts: &CycleFacts) -> Event {
     let (failures, next_attempt, disables) = match &mailbox.sync.health {
-        Health::Disabled { probes, .. } => (probes + 1, facts.retry.next_probe(report.code, probes + 1, facts.now), false),
+        Health::Disabled { probes, .. } => {
+            (probes + 1, facts.retry.next_probe(report.code, probes + 1, facts.now), false)
+        }
         health => {
             let before = if let Health::Failing { failures, .. } = health { *failures } else { 0 };
             let consequence = facts.retry.consequence(report.code, before + 1, facts.now);

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Approval, Decision, Deferral, Direction, DirectionState, Event, Health, Mailbox, PerDirection, Settings, State, Status,
-    Sync, TestOutcome, Verdict,
+    Approval, Decision, Deferral, Direction, DirectionState, Event, Health, Mailbox, PerDirection, Settings, State,
+    Status, Sync, TestOutcome, Verdict,
 };
 
 /// Folds one event into the state.
@@ -180,7 +180,9 @@ fn finished(sync: &mut Sync, at: Timestamp, cursor: Option<&String>, verdicts: &
 }
 
 fn failed(mailbox: &mut Mailbox, event: &Event) {
-    let Event::AttemptFailed { at, report, failures, next_attempt, disables, profile_revision, .. } = event else { return };
+    let Event::AttemptFailed { at, report, failures, next_attempt, disables, profile_revision, .. } = event else {
+        return;
+    };
     mailbox.sync.last_attempt = Some(*at);
     let since = match &mailbox.sync.health {
         Health::Disabled { since, .. } => Some(*since),

@@ -43,7 +43,11 @@ pub fn due(
         Health::Disabled { .. } if mailbox.approval != Approval::Approved => Due::Never,
         Health::Disabled { profile_revision, .. } if profile.revision > *profile_revision => Due::Now(Trigger::Probe),
         Health::Disabled { next_probe, .. } => {
-            if asked { Due::Now(Trigger::Probe) } else { next_probe.map_or(Due::Never, |time| at(time, Trigger::Probe)) }
+            if asked {
+                Due::Now(Trigger::Probe)
+            } else {
+                next_probe.map_or(Due::Never, |time| at(time, Trigger::Probe))
+            }
         }
         _ if !mailbox.directions.get(Direction::Incoming).enabled => Due::Never,
         _ if asked => Due::Now(Trigger::Asked),

@@ -56,7 +56,8 @@ fn cycle(state: State, command: CycleCommand, now: Timestamp) -> State {
 fn enabled() -> State {
     let state = admin(State::Absent, AdminCommand::Create { id: Uuid::from_u128(9), draft: draft(), sealed: None });
     let state = admin(state, AdminCommand::SetApproval(Approval::Approved));
-    let state = admin(state, AdminCommand::RecordTest(PerDirection { incoming: Some(Ok(())), ..PerDirection::default() }));
+    let state =
+        admin(state, AdminCommand::RecordTest(PerDirection { incoming: Some(Ok(())), ..PerDirection::default() }));
     cycle(state, CycleCommand::Claim { worker: "one".into() }, at(0))
 }
 
@@ -203,9 +204,19 @@ fn bad_input_names_the_field() {
     let draft_facts = [
         (Draft { address: "ada".into(), ..draft() }, admin_facts(), Code::AddressInvalid, "email_address"),
         (Draft { kind: None, ..draft() }, admin_facts(), Code::FieldRequired, "kind"),
-        (Draft { delete_after_processing: true, ..draft() }, admin_facts(), Code::FieldNotApplicable, "delete_after_processing"),
+        (
+            Draft { delete_after_processing: true, ..draft() },
+            admin_facts(),
+            Code::FieldNotApplicable,
+            "delete_after_processing",
+        ),
         (Draft { user_name: "a@b.c".into(), ..draft() }, admin_facts(), Code::FieldNotApplicable, "user_name"),
-        (Draft { allow_own_credentials: true, user_name: "D\\a".into(), ..draft() }, admin_facts(), Code::UserNameNotUpn, "user_name"),
+        (
+            Draft { allow_own_credentials: true, user_name: "D\\a".into(), ..draft() },
+            admin_facts(),
+            Code::UserNameNotUpn,
+            "user_name",
+        ),
         (draft(), AdminFacts { address_taken: true, ..admin_facts() }, Code::AddressTaken, "email_address"),
         (draft(), AdminFacts { regarding_taken: true, ..admin_facts() }, Code::RegardingTaken, "regarding"),
         (draft(), AdminFacts { regarding_known: false, ..admin_facts() }, Code::RegardingUnknown, "regarding"),

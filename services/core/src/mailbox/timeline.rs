@@ -29,14 +29,23 @@ pub fn sentences(event: &Event) -> Vec<String> {
             lines.extend(verdicts.iter().map(verdict_sentence));
             lines.extend(deferrals.iter().map(|deferral| {
                 let name = name(&deferral.item.message_id, &deferral.item.id);
-                format!("Message {name} failed {} so far: {}.", count_times(deferral.attempts), deferral.report.sentence())
+                format!(
+                    "Message {name} failed {} so far: {}.",
+                    count_times(deferral.attempts),
+                    deferral.report.sentence()
+                )
             }));
             lines
         }
         Event::AttemptFailed { .. } => failed(event),
-        Event::Throttled { until, report, .. } => vec![format!("{}; nothing is sent before {until}.", report.sentence())],
+        Event::Throttled { until, report, .. } => {
+            vec![format!("{}; nothing is sent before {until}.", report.sentence())]
+        }
         Event::Recovered { report, since, .. } => {
-            vec![format!("Recovered by itself and enabled again. It had been disabled since {since}: {}.", report.sentence())]
+            vec![format!(
+                "Recovered by itself and enabled again. It had been disabled since {since}: {}.",
+                report.sentence()
+            )]
         }
         Event::Moved { fault: None, .. } => vec!["A failed message was moved to the Undeliverable folder.".to_owned()],
         Event::Moved { fault: Some(report), .. } => {

@@ -135,6 +135,9 @@ mod tests {
 
     #[test]
     fn no_messages_tracks_none() {
-        assert_eq!(judge_listed(&listed("IPM.Note", 0), FilteringMethod::NoMessages, None), Some(Reason::FilteringMethod));
+        assert_eq!(
+            judge_listed(&listed("IPM.Note", 0), FilteringMethod::NoMessages, None),
+            Some(Reason::FilteringMethod)
+        );
     }
 }

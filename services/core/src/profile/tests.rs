@@ -3,7 +3,11 @@ use rstest::rstest;
 use super::*;
 
 fn owner() -> Owner {
-    Owner { user_id: Uuid::from_u128(7), name: "Olga Owner".into(), address: EmailAddress::trusted("olga@contoso.example") }
+    Owner {
+        user_id: Uuid::from_u128(7),
+        name: "Olga Owner".into(),
+        address: EmailAddress::trusted("olga@contoso.example"),
+    }
 }
 
 fn draft() -> Draft {
@@ -21,7 +25,11 @@ fn facts() -> Facts {
 }
 
 fn live() -> State {
-    let created = Rules::decide(&State::Absent, &Command::Create { id: Uuid::from_u128(1), draft: draft(), sealed: None }, &facts());
+    let created = Rules::decide(
+        &State::Absent,
+        &Command::Create { id: Uuid::from_u128(1), draft: draft(), sealed: None },
+        &facts(),
+    );
     Rules::fold(State::Absent, &created.unwrap())
 }
 
@@ -98,7 +106,8 @@ fn the_audit_names_field_old_and_new() {
 
 #[test]
 fn a_draft_of_settings_gives_the_same_settings() {
-    let fixed = Draft { autodiscover: false, incoming_location: "https://mail:8443/EWS/Exchange.asmx".into(), ..draft() };
+    let fixed =
+        Draft { autodiscover: false, incoming_location: "https://mail:8443/EWS/Exchange.asmx".into(), ..draft() };
     for settings in [draft().settings().unwrap(), fixed.settings().unwrap()] {
         assert_eq!(Draft::from(&settings).settings().unwrap(), settings);
     }

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use quick_xml::{
-    Error, NsReader,
-    XmlVersion,
+    Error, NsReader, XmlVersion,
     errors::SyntaxError,
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesStart, Event},
@@ -67,7 +66,9 @@ impl<'a> Reader<'a> {
             match self.next()? {
                 Token::Open(element) => return Ok(element),
                 Token::Text(text) if text.trim().is_empty() => {}
-                Token::Text(_) | Token::Close => return Err(XmlError::Malformed("text before the first element".to_owned())),
+                Token::Text(_) | Token::Close => {
+                    return Err(XmlError::Malformed("text before the first element".to_owned()));
+                }
             }
         }
     }
@@ -275,7 +276,9 @@ impl Element<'_> {
     #[must_use]
     pub fn is_nil(&self) -> bool {
         let mut attributes = self.start.attributes().flatten();
-        attributes.any(|attribute| attribute.key.local_name().into_inner() == "nil" && matches!(&*attribute.value, "true" | "1"))
+        attributes.any(|attribute| {
+            attribute.key.local_name().into_inner() == "nil" && matches!(&*attribute.value, "true" | "1")
+        })
     }
 }
 
@@ -316,7 +319,12 @@ mod tests {
         let mut reader = Reader::new("<r><a><x><y/></x></a><b>1</b></r>");
         reader.root().unwrap();
         let mut names = Vec::new();
-        reader.children(|_, element| { names.push(element.name().to_owned()); Ok(()) }).unwrap();
+        reader
+            .children(|_, element| {
+                names.push(element.name().to_owned());
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(names, ["a", "b"]);
     }
 
@@ -361,13 +369,15 @@ mod tests {
     fn notes_what_cannot_be_read() {
         let mut reader = Reader::new("<r><a>yes</a><b>12x</b></r>");
         reader.root().unwrap();
-        reader.children(|reader, element| {
-            match element.name() {
-                "a" => assert_eq!(reader.boolean(element)?, None),
-                _ => assert_eq!(reader.number::<u32>(element)?, None),
-            }
-            Ok(())
-        }).unwrap();
+        reader
+            .children(|reader, element| {
+                match element.name() {
+                    "a" => assert_eq!(reader.boolean(element)?, None),
+                    _ => assert_eq!(reader.number::<u32>(element)?, None),
+                }
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(reader.take_defect(), Some(Defect { element: "a".to_owned() }));
         assert_eq!(reader.take_defect(), None);
     }

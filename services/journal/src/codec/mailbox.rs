@@ -15,7 +15,9 @@ pub fn encode(event: &Event) -> Stored {
         Event::Created { id: _, settings } => {
             Stored::MailboxCreated(stored::MailboxCreated { settings: Some(write(settings)) })
         }
-        Event::Changed { settings } => Stored::MailboxChanged(stored::MailboxChanged { settings: Some(write(settings)) }),
+        Event::Changed { settings } => {
+            Stored::MailboxChanged(stored::MailboxChanged { settings: Some(write(settings)) })
+        }
         Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
         Event::ApprovalChanged { approval } => {
             Stored::ApprovalChanged(stored::ApprovalChanged { approval: write_approval(*approval) })

@@ -14,7 +14,9 @@ pub fn encode(event: &Event) -> Stored {
         Event::Created { id: _, settings } => {
             Stored::ProfileCreated(stored::ProfileCreated { settings: Some(write(settings)) })
         }
-        Event::Changed { settings } => Stored::ProfileChanged(stored::ProfileChanged { settings: Some(write(settings)) }),
+        Event::Changed { settings } => {
+            Stored::ProfileChanged(stored::ProfileChanged { settings: Some(write(settings)) })
+        }
         Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
         Event::Activated => Stored::Activated(stored::Activated {}),
         Event::Deactivated => Stored::Deactivated(stored::Deactivated {}),

@@ -8,7 +8,11 @@ use super::{at, maybe_at, read_report, report, some, stored, time};
 
 pub fn write_verdict(verdict: &Verdict) -> stored::Verdict {
     let Verdict { item, decision, rule_version } = verdict;
-    stored::Verdict { item: Some(write_item(item)), rule_version: *rule_version, decision: Some(write_decision(decision)) }
+    stored::Verdict {
+        item: Some(write_item(item)),
+        rule_version: *rule_version,
+        decision: Some(write_decision(decision)),
+    }
 }
 
 pub fn read_verdict(verdict: stored::Verdict) -> Option<Verdict> {

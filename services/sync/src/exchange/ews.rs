@@ -9,8 +9,9 @@ use postroad_core::{
     mailbox::{Item, Listed},
 };
 use postroad_ews::{
-    Access, Change, Class, Client, CreateFolder, Credentials, Endpoint, Error, FindFolder, FolderId, FolderRef, GetItem,
-    Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, RequestServerVersion, SyncFolderItems, TransportOptions, Transports,
+    Access, Change, Class, Client, CreateFolder, Credentials, Endpoint, Error, FindFolder, FolderId, FolderRef,
+    GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, RequestServerVersion, SyncFolderItems,
+    TransportOptions, Transports,
 };
 
 use super::{Changes, Exchange, Failure, ItemFailure, Message};
@@ -48,10 +49,8 @@ impl Ews {
             hosts: self.hosts.clone(),
             ..TransportOptions::default()
         };
-        let transport = self
-            .transports
-            .get(&options)
-            .map_err(|error| Report::new(Code::TrustAnchorInvalid, error.to_string()))?;
+        let transport =
+            self.transports.get(&options).map_err(|error| Report::new(Code::TrustAnchorInvalid, error.to_string()))?;
         let identity = if place.impersonate { Identity::PrimaryAddress(place.address.clone()) } else { Identity::Own };
         let access = Access {
             endpoint,
@@ -103,10 +102,14 @@ impl Exchange for Mailbox {
             Some(Ok(_)) => Ok(Ok(())),
             Some(Err(error)) => match item_failure(&error)? {
                 ItemFailure::Gone => Ok(Ok(())),
-                ItemFailure::NotAttempted => Err(Failure::Fault(Report::new(Code::ExchangeTransient, error.to_string()))),
+                ItemFailure::NotAttempted => {
+                    Err(Failure::Fault(Report::new(Code::ExchangeTransient, error.to_string())))
+                }
                 ItemFailure::Failed(report) => Ok(Err(report)),
             },
-            None => Err(Failure::Fault(Report::new(Code::ResponseMalformed, "MoveItem was answered without a message"))),
+            None => {
+                Err(Failure::Fault(Report::new(Code::ResponseMalformed, "MoveItem was answered without a message")))
+            }
         }
     }
 }
@@ -147,7 +150,9 @@ fn item_failure(error: &ItemError) -> Result<ItemFailure, Failure> {
     }
     let report = |code| Report::new(code, error.to_string());
     Ok(match error.class() {
-        Class::Throttled => return Err(Failure::Throttled(error.back_off().unwrap_or_default(), report(Code::ServerBusy))),
+        Class::Throttled => {
+            return Err(Failure::Throttled(error.back_off().unwrap_or_default(), report(Code::ServerBusy)));
+        }
         Class::Rediscover => return Err(Failure::Rediscover(report(Code::MailboxMoving))),
         Class::Transient => return Err(Failure::Fault(report(Code::ExchangeTransient))),
         Class::Auth => return Err(Failure::Fault(report(Code::MailboxAccessDenied))),

@@ -1,0 +1,102 @@
+//! What the role serves: a view of the journal's records and email activities, kept in memory and rebuilt at each start.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use postroad_journal::{Followed, Journal, Kind};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+mod search;
+mod view;
+
+pub use search::{Found, Wanted};
+pub use view::{Position, Row, View};
+
+/// How long an answer waits for the view to show what it has just written.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The view, and how far it has come.
+pub struct Store {
+    view: RwLock<View>,
+    applied: watch::Sender<u64>,
+    caught_up: watch::Sender<bool>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { view: RwLock::default(), applied: watch::Sender::new(0), caught_up: watch::Sender::new(false) }
+    }
+}
+
+impl Store {
+    /// Folds the journal into the view until shutdown.
+    pub async fn follow(self: Arc<Self>, journal: Journal, shutdown: CancellationToken) -> Result<(), Infallible> {
+        let mut commits = journal.follow(&[Kind::Record, Kind::Email]);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                followed = commits.next() => match followed {
+                    Some(followed) => self.fold(followed),
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn fold(&self, followed: Followed) {
+        let sequence = match followed {
+            Followed::CaughtUp => {
+                self.caught_up.send_replace(true);
+                return;
+            }
+            Followed::Record(id, commit) => {
+                self.write(|view| view.record(id, &commit.events));
+                commit.sequence
+            }
+            Followed::Email(id, commit) => {
+                self.write(|view| view.email(id, commit.sequence, &commit.events));
+                commit.sequence
+            }
+            Followed::Unreadable { sequence } => {
+                tracing::warn!(sequence, "a commit of a newer version is not in the view");
+                sequence
+            }
+            // Not asked for.
+            Followed::Profile(..) | Followed::Mailbox(..) | Followed::Notification(..) | Followed::Name(..) => return,
+        };
+        self.applied.send_replace(sequence);
+    }
+
+    /// Waits until the view holds all that the journal held when following began.
+    pub async fn caught_up(&self) {
+        // The sender lives as long as the store, so waiting cannot fail.
+        drop(self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await);
+    }
+
+    /// Waits until the view shows the commit with this sequence, so that a caller reads what it wrote. Gives up after
+    /// some seconds: the write itself is safe.
+    pub async fn reached(&self, sequence: u64) {
+        let mut applied = self.applied.subscribe();
+        let wait = applied.wait_for(|applied| *applied >= sequence);
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            tracing::warn!(sequence, "the view is behind the journal");
+        }
+    }
+
+    /// Looks at the view. Short looks only: writing waits for them.
+    pub fn read<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.view.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests;

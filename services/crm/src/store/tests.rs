@@ -1,0 +1,156 @@
+use jiff::{SignedDuration, Timestamp};
+use postroad_core::{
+    EmailAddress,
+    email::{self, Direction, Email, Party, Role, Source},
+    record::{self, Kind, Record},
+};
+use postroad_journal::{Actor, Commit};
+use uuid::Uuid;
+
+use super::*;
+
+fn person(id: u128, kind: record::Kind, name: &str, address: &str, active: bool) -> Record {
+    let addresses = vec![EmailAddress::parse("address", address).unwrap()];
+    Record { id: Uuid::from_u128(id), kind, name: name.into(), addresses, active }
+}
+
+fn save(view: &mut View, record: Record) {
+    view.record(record.id, &[record::Event::Saved(record)]);
+}
+
+fn message(id: u128, minute: i64, subject: &str, from: &str) -> Email {
+    Email {
+        id: Uuid::from_u128(id),
+        direction: Direction::Incoming,
+        message_id: Some(format!("<{id}@mail.example>")),
+        in_reply_to: None,
+        subject: subject.into(),
+        sent_at: None,
+        received_at: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)),
+        parties: vec![Party { role: Role::From, name: "Ada King".into(), address: from.into(), record_id: None }],
+        text: None,
+        html: None,
+        mime: None,
+        attachments: Vec::new(),
+    }
+}
+
+fn promoted(email: &Email, mailbox: u128) -> email::Event {
+    let source =
+        Source { mailbox_id: Uuid::from_u128(mailbox), mailbox_address: format!("m{mailbox}@Contoso.example") };
+    email::Event::Promoted { email: Box::new(email.clone()), source, at: Timestamp::UNIX_EPOCH }
+}
+
+fn wanted(query: &str) -> Wanted {
+    let words = query.split_whitespace().map(str::to_owned).collect();
+    Wanted { words, mailbox: None, after: None, most: 10 }
+}
+
+/// A store with so many messages, the last one the newest; the odd ones are of mailbox 1, the others of mailbox 2.
+fn store(messages: u128) -> Store {
+    let store = Store::default();
+    for number in 1..=messages {
+        let subject = if number % 10 == 0 { "Invoice ÄRGER" } else { "Hello" };
+        let email = message(number, i64::try_from(number).unwrap(), subject, "ada@fabrikam.example");
+        store.write(|view| view.email(email.id, 1, &[promoted(&email, if number % 2 == 0 { 2 } else { 1 })]));
+    }
+    store
+}
+
+#[test]
+fn an_address_resolves_active_first_then_by_kind() {
+    let mut view = View::default();
+    save(&mut view, person(1, Kind::User, "Former", "ada@x.example", false));
+    save(&mut view, person(2, Kind::Lead, "Lead", "Ada@X.example", true));
+    save(&mut view, person(3, Kind::Contact, "Contact", "ada@x.example", true));
+    assert_eq!(view.party(" ADA@x.example"), Some(Uuid::from_u128(3)));
+    assert_eq!(view.by_address("ada@x.example", Some(Kind::Lead)).unwrap().name, "Lead");
+    assert_eq!(view.by_address("ada@x.example", Some(Kind::Queue)), None);
+    view.record(Uuid::from_u128(3), &[record::Event::Deleted]);
+    view.record(Uuid::from_u128(2), &[record::Event::Deleted]);
+    assert_eq!(view.party("ada@x.example"), Some(Uuid::from_u128(1)), "a single match counts whatever its state");
+}
+
+#[test]
+fn an_address_that_too_many_have_resolves_to_none() {
+    let mut view = View::default();
+    for id in 0..=100 {
+        save(&mut view, person(id, Kind::Contact, "Same", "info@x.example", true));
+    }
+    assert_eq!(view.party("info@x.example"), None);
+    assert!(view.by_address("info@x.example", None).is_some());
+}
+
+#[test]
+fn a_changed_record_leaves_no_trace_of_its_former_address() {
+    let mut view = View::default();
+    save(&mut view, person(1, Kind::User, "Zoe", "old@x.example", true));
+    save(&mut view, person(1, Kind::User, "Ada", "new@x.example", true));
+    assert_eq!((view.party("old@x.example"), view.party("new@x.example")), (None, Some(Uuid::from_u128(1))));
+    assert_eq!(view.records(None, None).map(|record| record.name.as_str()).collect::<Vec<_>>(), ["Ada"]);
+}
+
+#[test]
+fn records_are_listed_by_name_from_a_key_on() {
+    let mut view = View::default();
+    for (id, name) in [(1, "cid"), (2, "Ada"), (3, "Bob")] {
+        save(&mut view, person(id, Kind::User, name, &format!("{name}@x.example"), true));
+    }
+    let names = |after: Option<&(String, Uuid)>| view.records(None, after).map(|r| r.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(None), ["Ada", "Bob", "cid"]);
+    assert_eq!(names(Some(&("bob".into(), Uuid::from_u128(3)))), ["cid"]);
+}
+
+#[tokio::test]
+async fn search_wants_all_words_and_gives_the_newest_first() {
+    let store = store(5000);
+    let found = store.search(&wanted("invoice ärger FABRIKAM".to_lowercase().as_str())).await;
+    assert_eq!((found.total, found.rows.len()), (500, 10));
+    assert_eq!(found.rows[0].activity.email.id, Uuid::from_u128(5000));
+    assert_eq!(store.search(&wanted("invoice hello")).await.total, 0);
+    assert_eq!(store.search(&wanted("<10@mail.example>")).await.total, 1);
+}
+
+#[tokio::test]
+async fn pages_of_a_search_meet_without_gap_or_overlap() {
+    let store = store(95);
+    for (query, mailbox, total) in [("", None, 95), ("hello", None, 86), ("", Some("m2@contoso.EXAMPLE"), 47)] {
+        let mut wanted = Wanted { mailbox: mailbox.map(str::to_owned), ..wanted(query) };
+        let mut seen = Vec::new();
+        loop {
+            let found = store.search(&wanted).await;
+            assert_eq!(found.total, total);
+            let Some(last) = found.rows.last() else { break };
+            wanted.after = Position::by_key(&last.position.key());
+            seen.extend(found.rows.iter().map(|row| row.activity.email.id));
+        }
+        assert_eq!(seen.len() as u64, total);
+        assert!(seen.is_sorted_by(|one, other| one > other));
+    }
+}
+
+#[test]
+fn a_mailbox_is_found_by_id_and_by_address_in_whichever_it_lies() {
+    let store = store(1);
+    let email = message(1, 1, "Hello", "ada@fabrikam.example");
+    let source = Source { mailbox_id: Uuid::from_u128(9), mailbox_address: "nine@contoso.example".into() };
+    let again = email::Event::FoundAgain { source, at: Timestamp::UNIX_EPOCH };
+    store.write(|view| view.email(email.id, 2, &[again]));
+    for mailbox in ["m1@contoso.example", "NINE@contoso.example", &Uuid::from_u128(9).to_string()] {
+        assert_eq!(store.read(|view| view.count(Some(mailbox))), 1, "{mailbox}");
+    }
+    assert_eq!(store.read(|view| (view.count(None), view.activity(email.id).unwrap().activity.sources.len())), (1, 2));
+}
+
+#[tokio::test]
+async fn waiting_for_a_commit_ends_when_it_is_folded() {
+    let store = Store::default();
+    let record = person(1, Kind::User, "Ada", "ada@x.example", true);
+    let id = record.id;
+    let events = vec![record::Event::Saved(record)];
+    let commit = Commit { id: Uuid::nil(), sequence: 7, at: Timestamp::UNIX_EPOCH, actor: Actor::new("test"), events };
+    let (_, ()) = tokio::join!(store.reached(7), async { store.fold(Followed::Record(id, commit)) });
+    assert!(store.read(|view| view.by_id(id).is_some()));
+    store.fold(Followed::CaughtUp);
+    store.caught_up().await;
+}

@@ -1,0 +1,228 @@
+//! Between `crm.proto` and the core. What comes in is checked here: sizes, counts, forms.
+
+use postroad_core::{
+    Refusal,
+    email::{self, Activity, Attachment, Content, Direction, Email, Party, Promote, Role, Source},
+    fault::Code,
+    record::{self, Record},
+    refusal::{required, within},
+};
+use postroad_proto::crm::v1 as wire;
+use postroad_rig::wire::{id, time, timestamp};
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::content::is_digest;
+
+/// A header's bytes. With its parties' records it must fit into one message of NATS, which is 1 MiB by default.
+const HEADER: u64 = 512 * 1024;
+const PARTIES: u64 = 5000;
+const ATTACHMENTS: u64 = 1000;
+const ADDRESSES: u64 = 100;
+
+/// The kind of a record; `None` where it is not said.
+pub fn kind(field: &str, kind: i32) -> Result<Option<record::Kind>, Refusal> {
+    Ok(match known::<wire::RecordKind>(field, kind)? {
+        wire::RecordKind::Unspecified => None,
+        wire::RecordKind::User => Some(record::Kind::User),
+        wire::RecordKind::Queue => Some(record::Kind::Queue),
+        wire::RecordKind::Contact => Some(record::Kind::Contact),
+        wire::RecordKind::Account => Some(record::Kind::Account),
+        wire::RecordKind::Lead => Some(record::Kind::Lead),
+    })
+}
+
+/// A record to save.
+pub fn draft(record: Option<wire::Record>) -> Result<record::Draft, Refusal> {
+    let record = record.ok_or_else(|| Refusal::new(Code::FieldRequired, "record", "is required"))?;
+    within("addresses", record.addresses.len() as u64, 0, ADDRESSES)?;
+    Ok(record::Draft {
+        id: if record.id.is_empty() { None } else { Some(id("id", &record.id)?) },
+        kind: kind("kind", record.kind)?,
+        name: record.name,
+        addresses: record.addresses,
+        active: !record.inactive,
+    })
+}
+
+/// A record for the wire.
+pub fn record(record: &Record) -> wire::Record {
+    wire::Record {
+        id: record.id.to_string(),
+        kind: match record.kind {
+            record::Kind::User => wire::RecordKind::User,
+            record::Kind::Queue => wire::RecordKind::Queue,
+            record::Kind::Contact => wire::RecordKind::Contact,
+            record::Kind::Account => wire::RecordKind::Account,
+            record::Kind::Lead => wire::RecordKind::Lead,
+        }
+        .into(),
+        name: record.name.clone(),
+        addresses: record.addresses.iter().map(ToString::to_string).collect(),
+        inactive: !record.active,
+    }
+}
+
+/// What a header promotes; `most` is the limit of all contents together, in bytes.
+pub fn promotion(header: wire::PromoteHeader, most: u64) -> Result<Promote, Refusal> {
+    within("header", header.encoded_len() as u64, 0, HEADER)?;
+    let missing = |field| Refusal::new(Code::FieldRequired, field, "is required");
+    let source = header.source.ok_or_else(|| missing("source"))?;
+    let email = email(header.email.ok_or_else(|| missing("email"))?).map_err(|refusal| refusal.within("email"))?;
+    let total = contents(&email).fold(0_u64, |total, (_, content)| total.saturating_add(content.size));
+    if total > most {
+        let rule = format!("has {total} bytes in all; this CRM takes at most {most} (crm.max_message_bytes)");
+        return Err(Refusal::new(Code::ValueOutOfRange, "email", rule));
+    }
+    required("source.email_address", &source.email_address, 320)?;
+    let mailbox_id = id("source.mailbox_id", &source.mailbox_id)?;
+    Ok(Promote { email, source: Source { mailbox_id, mailbox_address: source.email_address.trim().to_owned() } })
+}
+
+/// The contents of an activity in the order in which they are sent, each with its field.
+pub fn contents(email: &Email) -> impl Iterator<Item = (String, &Content)> {
+    let parts = [("text", &email.text), ("html", &email.html), ("mime", &email.mime)];
+    let parts = parts.into_iter().filter_map(|(name, content)| Some((format!("email.{name}"), content.as_ref()?)));
+    let attachments = email.attachments.iter().enumerate();
+    parts.chain(attachments.map(|(at, attachment)| (format!("email.attachments[{at}].content"), &attachment.content)))
+}
+
+fn email(email: wire::Email) -> Result<Email, Refusal> {
+    within("parties", email.parties.len() as u64, 0, PARTIES)?;
+    within("attachments", email.attachments.len() as u64, 0, ATTACHMENTS)?;
+    let message_id = some(email.message_id).filter(|id| !email::normalized(id).is_empty());
+    let mime = email.mime.map(|mime| content("mime", mime)).transpose()?;
+    if message_id.is_none() && mime.is_none() {
+        return Err(Refusal::new(
+            Code::FieldRequired,
+            "mime",
+            "is required where there is no message_id: it is the identity",
+        ));
+    }
+    let digest = mime.as_ref().map_or("", |mime| mime.digest.as_str());
+    Ok(Email {
+        id: email::activity_id(message_id.as_deref(), digest),
+        direction: match known::<wire::EmailDirection>("direction", email.direction)? {
+            wire::EmailDirection::Unspecified => {
+                return Err(Refusal::new(Code::FieldRequired, "direction", "is required"));
+            }
+            wire::EmailDirection::Incoming => Direction::Incoming,
+            wire::EmailDirection::Outgoing => Direction::Outgoing,
+        },
+        in_reply_to: some(email.in_reply_to),
+        subject: email.subject,
+        sent_at: time("sent_at", email.sent_at.as_ref())?,
+        received_at: time("received_at", email.received_at.as_ref())?,
+        parties: email.parties.into_iter().enumerate().map(party).collect::<Result<_, _>>()?,
+        text: email.text.map(|text| content("text", text)).transpose()?,
+        html: email.html.map(|html| content("html", html)).transpose()?,
+        attachments: email.attachments.into_iter().enumerate().map(attachment).collect::<Result<_, _>>()?,
+        message_id,
+        mime,
+    })
+}
+
+fn party((at, party): (usize, wire::Party)) -> Result<Party, Refusal> {
+    let field = format!("parties[{at}].role");
+    let role = match known::<wire::PartyRole>(&field, party.role)? {
+        wire::PartyRole::Unspecified => return Err(Refusal::new(Code::FieldRequired, field, "is required")),
+        wire::PartyRole::From => Role::From,
+        wire::PartyRole::Sender => Role::Sender,
+        wire::PartyRole::To => Role::To,
+        wire::PartyRole::Cc => Role::Cc,
+        wire::PartyRole::Bcc => Role::Bcc,
+        wire::PartyRole::ReplyTo => Role::ReplyTo,
+    };
+    Ok(Party { role, name: party.name, address: party.address, record_id: None })
+}
+
+fn attachment((at, attachment): (usize, wire::Attachment)) -> Result<Attachment, Refusal> {
+    let field = format!("attachments[{at}].content");
+    let sent = attachment.content.ok_or_else(|| Refusal::new(Code::FieldRequired, field.as_str(), "is required"))?;
+    Ok(Attachment {
+        name: attachment.name,
+        content_type: attachment.content_type,
+        content_id: some(attachment.content_id),
+        inline: attachment.inline,
+        content: content(&field, sent)?,
+    })
+}
+
+fn content(field: &str, content: wire::Content) -> Result<Content, Refusal> {
+    if !is_digest(&content.digest) {
+        let rule = "is not a SHA-256 in lower-case hexadecimal";
+        return Err(Refusal::new(Code::ValueOutOfRange, format!("{field}.digest"), rule));
+    }
+    Ok(Content { digest: content.digest, size: content.size })
+}
+
+/// An activity for the wire.
+pub fn activity(activity: &Activity) -> wire::Email {
+    let email = &activity.email;
+    wire::Email {
+        id: email.id.to_string(),
+        direction: match email.direction {
+            Direction::Incoming => wire::EmailDirection::Incoming,
+            Direction::Outgoing => wire::EmailDirection::Outgoing,
+        }
+        .into(),
+        message_id: email.message_id.clone().unwrap_or_default(),
+        in_reply_to: email.in_reply_to.clone().unwrap_or_default(),
+        subject: email.subject.clone(),
+        sent_at: email.sent_at.map(timestamp),
+        received_at: email.received_at.map(timestamp),
+        parties: email.parties.iter().map(party_out).collect(),
+        text: email.text.as_ref().map(content_out),
+        html: email.html.as_ref().map(content_out),
+        mime: email.mime.as_ref().map(content_out),
+        attachments: email.attachments.iter().map(attachment_out).collect(),
+        sources: activity.sources.iter().map(source_out).collect(),
+        promoted_at: Some(timestamp(activity.promoted_at)),
+    }
+}
+
+fn party_out(party: &Party) -> wire::Party {
+    wire::Party {
+        role: match party.role {
+            Role::From => wire::PartyRole::From,
+            Role::Sender => wire::PartyRole::Sender,
+            Role::To => wire::PartyRole::To,
+            Role::Cc => wire::PartyRole::Cc,
+            Role::Bcc => wire::PartyRole::Bcc,
+            Role::ReplyTo => wire::PartyRole::ReplyTo,
+        }
+        .into(),
+        name: party.name.clone(),
+        address: party.address.clone(),
+        record_id: party.record_id.as_ref().map(Uuid::to_string).unwrap_or_default(),
+    }
+}
+
+fn attachment_out(attachment: &Attachment) -> wire::Attachment {
+    wire::Attachment {
+        name: attachment.name.clone(),
+        content_type: attachment.content_type.clone(),
+        content_id: attachment.content_id.clone().unwrap_or_default(),
+        inline: attachment.inline,
+        content: Some(content_out(&attachment.content)),
+    }
+}
+
+fn source_out(source: &Source) -> wire::EmailSource {
+    wire::EmailSource { mailbox_id: source.mailbox_id.to_string(), email_address: source.mailbox_address.clone() }
+}
+
+fn content_out(content: &Content) -> wire::Content {
+    wire::Content { digest: content.digest.clone(), size: content.size }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.trim().is_empty()).then_some(text)
+}
+
+fn known<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E, Refusal> {
+    E::try_from(value).map_err(|_| Refusal::new(Code::ValueOutOfRange, field, format!("{value} is not known")))
+}
+
+#[cfg(test)]
+mod tests;

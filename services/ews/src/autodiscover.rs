@@ -1,0 +1,206 @@
+//! Autodiscover: one question about one address to one host (AUTODISCOVER of the reference pack, 1, 2, 4).
+//!
+//! Which hosts are asked, in which order, and which may get credentials is decided by the caller
+//! (`postroad_core::autodiscover`).
+
+mod pox;
+mod soap;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+
+use crate::{
+    Credentials, Endpoint, Error, Kind, Refusal, Transport,
+    client::envelope_headers,
+    error::{classify, is_page},
+    transport::{Incoming, Outgoing},
+    xml::XmlError,
+};
+
+/// An answer's largest size: real ones have some ten kilobytes.
+const LIMIT: usize = 1 << 20;
+/// What an Exchange server's Autodiscover says of itself in a 401.
+const MARKS: [&str; 3] = ["x-soap-enabled", "x-wssecurity-enabled", "x-oauth-enabled"];
+
+/// Which of the two services is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// SOAP, `GetUserSettings`; Exchange 2010 and later.
+    Soap,
+    /// Plain old XML.
+    Pox,
+}
+
+/// What the service says about an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Where the mailbox is served.
+    Settings(Settings),
+    /// Ask about another address instead: the mailbox lives elsewhere.
+    RedirectAddress(String),
+    /// Ask another URL.
+    RedirectUrl(String),
+    /// There is no such mailbox in this organisation; conclusive.
+    UserUnknown(String),
+    /// The service has no answer now.
+    Failed {
+        /// Its code.
+        code: String,
+        /// Its text.
+        message: String,
+        /// Whether asking later can help.
+        transient: bool,
+    },
+}
+
+/// The settings that locate a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// For callers outside of the firewall.
+    pub external: Option<String>,
+    /// For callers inside.
+    pub internal: Option<String>,
+    /// For other servers.
+    pub partner: Option<String>,
+}
+
+/// What a host is, found out without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// An Autodiscover service.
+    Autodiscover,
+    /// It redirects.
+    Redirect(String),
+    /// Something else answers, with this status.
+    Other(u16),
+}
+
+impl Settings {
+    /// The location for a client outside of the firewall; an internal name resolved in the internet could be somebody else's.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.external.as_deref().or(self.partner.as_deref())
+    }
+}
+
+/// Asks a host, without credentials, whether it is an Autodiscover service.
+///
+/// # Errors
+/// There is no answer.
+pub async fn probe(transport: &Transport, endpoint: &Endpoint, timeout: Duration) -> Result<Probe, Error> {
+    let outgoing = Outgoing {
+        method: Method::GET,
+        endpoint: endpoint.clone(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        timeout,
+        limit: LIMIT,
+    };
+    let Incoming { status, headers, text, .. } = transport.exchange(outgoing).await?;
+    Ok(recognise(status, &headers, &text, endpoint))
+}
+
+fn recognise(status: u16, headers: &HeaderMap, text: &str, endpoint: &Endpoint) -> Probe {
+    let is_marked = MARKS.iter().any(|mark| headers.contains_key(*mark));
+    match classify(status, headers, text, endpoint) {
+        Kind::Redirect { location, .. } => Probe::Redirect(location),
+        Kind::Unauthorized(_) if is_marked => Probe::Autodiscover,
+        _ if (200..300).contains(&status) && pox::read(text).is_ok() => Probe::Autodiscover,
+        _ => Probe::Other(status),
+    }
+}
+
+/// Asks a service where the mailbox of an address is served.
+///
+/// # Errors
+/// There is no answer, or none of an Autodiscover service.
+pub async fn ask(
+    transport: &Transport,
+    service: Service,
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    address: &str,
+    timeout: Duration,
+) -> Result<Outcome, Error> {
+    let (mut headers, body) = match service {
+        Service::Soap => (soap_headers(), soap::request(endpoint.as_str(), address)),
+        Service::Pox => (pox_headers(), pox::request(address)),
+    };
+    headers.insert(AUTHORIZATION, credentials.authorization());
+    if let Ok(anchor) = HeaderValue::from_str(address) {
+        headers.insert("x-anchormailbox", anchor);
+    }
+    let body = Bytes::from(body);
+    let outgoing = Outgoing { method: Method::POST, endpoint: endpoint.clone(), headers, body, timeout, limit: LIMIT };
+    let Incoming { status, headers, text, mut exchange } = transport.exchange(outgoing).await?;
+    let kind = if (200..300).contains(&status) {
+        let read = match service {
+            Service::Soap => soap::read(&text),
+            Service::Pox => pox::read(&text),
+        };
+        match read {
+            Ok(outcome) => return Ok(outcome),
+            Err(_) if is_page(&headers, &text) => classify(status, &headers, &text, endpoint),
+            Err(XmlError::Truncated) => Kind::Truncated("it ends inside an element".to_owned()),
+            Err(error) => Kind::Malformed(error),
+        }
+    } else {
+        classify(status, &headers, &text, endpoint)
+    };
+    exchange.keep(&text);
+    Err(Error::new(kind, exchange))
+}
+
+/// Whether an error says that the credentials themselves are wrong, so that other hosts must not be tried with them.
+#[must_use]
+pub fn is_credentials(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unauthorized(challenge) if challenge.refusal() == Refusal::Rejected)
+}
+
+fn soap_headers() -> HeaderMap {
+    let mut headers = envelope_headers();
+    headers.insert("soapaction", HeaderValue::from_static(soap::ACTION_HEADER));
+    headers
+}
+
+fn pox_headers() -> HeaderMap {
+    let mut headers = envelope_headers();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn only_what_looks_like_autodiscover_gets_credentials() {
+        let endpoint = Endpoint::parse("https://contoso.example/autodiscover/autodiscover.xml").unwrap();
+        let basic = ("www-authenticate", "Basic realm=\"x\"");
+        let marked = headers(&[basic, ("x-soap-enabled", "True")]);
+        assert_eq!(recognise(401, &marked, "", &endpoint), Probe::Autodiscover);
+        assert_eq!(recognise(401, &headers(&[basic]), "", &endpoint), Probe::Other(401));
+        assert_eq!(recognise(200, &HeaderMap::new(), "<html><title>Shop</title></html>", &endpoint), Probe::Other(200));
+        let elsewhere = headers(&[("location", "https://evil.example/autodiscover/autodiscover.xml")]);
+        assert!(matches!(recognise(302, &elsewhere, "", &endpoint), Probe::Redirect(_)));
+    }
+
+    #[test]
+    fn a_pox_error_proves_life() {
+        let Some(text) = crate::reference::sample("305-pox-error-600.resp.xml") else { return };
+        let endpoint = Endpoint::parse("https://contoso.example/autodiscover/autodiscover.xml").unwrap();
+        assert_eq!(recognise(200, &HeaderMap::new(), &text, &endpoint), Probe::Autodiscover);
+    }
+}

@@ -1,0 +1,159 @@
+//! Requests for one mailbox.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use reqwest::{
+    Method,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+
+use crate::{
+    Access, Identity, Operation, RequestServerVersion, ServerVersion, Transport,
+    error::{Error, Kind, classify},
+    evidence::Exchange,
+    operation,
+    response::ReadError,
+    soap::{self, Content},
+    transport::{Incoming, Outgoing},
+    xml::XmlError,
+};
+
+/// Sends operations for one mailbox over a shared [`Transport`]; a cheap clone.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    access: Access,
+    authorization: HeaderValue,
+    anchor: Option<HeaderValue>,
+}
+
+/// An answer with what is known about how it came.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// What the server says about itself; absent from some answers.
+    pub server: Option<ServerVersion>,
+    /// What was said on the wire, without the body.
+    pub exchange: Exchange,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client for one mailbox.
+    #[must_use]
+    pub fn new(transport: &Transport, access: Access) -> Self {
+        let authorization = access.credentials.authorization();
+        let anchor =
+            access.identity.address().and_then(|address| HeaderValue::from_bytes(address.trim().as_bytes()).ok());
+        Self { transport: transport.clone(), inner: Arc::new(Inner { access, authorization, anchor }) }
+    }
+
+    /// How the mailbox is reached.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.inner.access
+    }
+
+    /// The same with another schema: what to do about [`crate::Class::Version`].
+    #[must_use]
+    pub fn at_version(&self, version: RequestServerVersion) -> Self {
+        Self::new(&self.transport, Access { version, ..self.inner.access.clone() })
+    }
+
+    /// The same for another mailbox.
+    #[must_use]
+    pub fn for_identity(&self, identity: Identity) -> Self {
+        Self::new(&self.transport, Access { identity, ..self.inner.access.clone() })
+    }
+
+    /// Does an operation.
+    ///
+    /// # Errors
+    /// Whatever keeps it from having a result as a whole, with the evidence. Items of a batch have results of their own.
+    pub async fn ask<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
+        self.call(operation).await.map(|answer| answer.value)
+    }
+
+    /// Does an operation, and tells about the server too.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn call<O: Operation>(&self, operation: &O) -> Result<Answer<O::Response>, Error> {
+        let access = &self.inner.access;
+        let body = operation::request(operation, access.version, &access.identity);
+        let outgoing = Outgoing {
+            method: Method::POST,
+            endpoint: access.endpoint.clone(),
+            headers: self.headers(O::NAME),
+            body: Bytes::from(body),
+            timeout: access.timeout,
+            limit: usize::MAX,
+        };
+        let incoming = self.transport.exchange(outgoing).await?;
+        self.read(operation, incoming)
+    }
+
+    fn headers(&self, operation: &str) -> HeaderMap {
+        let mut headers = envelope_headers();
+        let action = format!("\"http://schemas.microsoft.com/exchange/services/2006/messages/{operation}\"");
+        headers
+            .extend(HeaderValue::from_str(&action).ok().map(|action| (HeaderName::from_static("soapaction"), action)));
+        headers.insert(AUTHORIZATION, self.inner.authorization.clone());
+        if let Some(anchor) = &self.inner.anchor {
+            headers.insert("x-anchormailbox", anchor.clone());
+        }
+        headers
+    }
+
+    fn read<O: Operation>(&self, operation: &O, incoming: Incoming) -> Result<Answer<O::Response>, Error> {
+        let Incoming { status, headers, text, mut exchange } = incoming;
+        let kind = match soap::read(&text, |reader, element| operation.read(reader, element)) {
+            Ok(envelope) => match envelope.content {
+                Content::Answer(value) if (200..300).contains(&status) => {
+                    return Ok(Answer { value, server: envelope.server, exchange });
+                }
+                Content::Answer(_) => classify(status, &headers, &text, &self.inner.access.endpoint),
+                Content::Fault(fault) => Kind::Fault(fault),
+            },
+            Err(error) if (200..300).contains(&status) => {
+                unreadable(error, &headers, &text, status, &self.inner.access)
+            }
+            Err(_) => classify(status, &headers, &text, &self.inner.access.endpoint),
+        };
+        exchange.keep(&text);
+        Err(Error::new(kind, exchange))
+    }
+}
+
+fn unreadable(error: ReadError, headers: &HeaderMap, text: &str, status: u16, access: &Access) -> Kind {
+    match error {
+        ReadError::Response(error) => Kind::Response(error),
+        ReadError::Xml(_) if crate::error::is_page(headers, text) => classify(status, headers, text, &access.endpoint),
+        ReadError::Xml(XmlError::Truncated) => Kind::Truncated("it ends inside an element".to_owned()),
+        ReadError::Xml(error) => Kind::Malformed(error),
+    }
+}
+
+/// The headers that every SOAP request has.
+pub(crate) fn envelope_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers.insert(ACCEPT, HeaderValue::from_static("text/xml"));
+    headers.insert("return-client-request-id", HeaderValue::from_static("true"));
+    let id = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
+    headers.extend(id.ok().map(|id| (HeaderName::from_static("client-request-id"), id)));
+    headers
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("access", &self.inner.access).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! Which row of the fault table a failure is.
+
+use postroad_core::fault::Code;
+
+use crate::{
+    Class, ConnectFailure, Error, HttpMeaning, Kind, Known, RedirectMeaning, Refusal, ResponseCode, TlsFailure,
+};
+
+impl Error {
+    /// The row of the fault table.
+    #[must_use]
+    pub fn fault(&self) -> Code {
+        match self.kind() {
+            Kind::Dns(_) => Code::DnsFailed,
+            Kind::Connect(ConnectFailure::TimedOut | ConnectFailure::Unreachable) => Code::ConnectTimeout,
+            Kind::Connect(_) => Code::ConnectRefused,
+            Kind::Tls(failure) => tls(failure),
+            Kind::Timeout(_) => Code::ResponseTimeout,
+            Kind::Truncated(_) => Code::ResponseTruncated,
+            Kind::TooLarge(_) => Code::ResponseTooLarge,
+            Kind::Unauthorized(challenge) => match challenge.refusal() {
+                Refusal::Rejected => Code::CredentialsRejected,
+                Refusal::BasicNotOffered => Code::BasicNotOffered,
+                Refusal::TokenRequired => Code::BearerRequired,
+                Refusal::NotExchange => Code::ChallengeMissing,
+            },
+            Kind::Redirect { meaning: RedirectMeaning::ErrorPage, .. } => Code::HttpServerError,
+            Kind::Redirect { .. } => Code::HttpRedirected,
+            Kind::Http { meaning, .. } => http(*meaning),
+            Kind::Page { .. } => Code::NotExchange,
+            Kind::Malformed(_) => Code::ResponseMalformed,
+            Kind::Fault(fault) => fault.effective_code().fault(),
+            Kind::Response(error) => error.effective_code().fault(),
+        }
+    }
+}
+
+impl ResponseCode {
+    /// The row of the fault table, for a code that concerns a request as a whole.
+    #[must_use]
+    pub fn fault(&self) -> Code {
+        self.known().and_then(named).unwrap_or_else(|| match self.class() {
+            Class::Throttled => Code::ServerBusy,
+            Class::Transient | Class::Conflict => Code::ExchangeTransient,
+            Class::Rediscover => Code::MailboxMoving,
+            Class::Version => Code::VersionRefused,
+            Class::Auth => Code::MailboxAccessDenied,
+            Class::Config => Code::ConfigurationRefused,
+            Class::Resync => Code::SyncStateInvalid,
+            Class::Gone => Code::FolderMissing,
+            Class::Quota => Code::QuotaExceeded,
+            Class::ItemPermanent => Code::ItemUnreadable,
+            Class::RequestBug | Class::Unrelated => Code::RequestRefused,
+            Class::Success | Class::Warning | Class::Generic | Class::Unknown => Code::ExchangeInternal,
+        })
+    }
+}
+
+/// Codes whose remedy is finer than their class.
+fn named(known: Known) -> Option<Code> {
+    Some(match known {
+        Known::ErrorExceededConnectionCount => Code::ConnectionsExceeded,
+        Known::ErrorMailboxStoreUnavailable | Known::ErrorMailboxFailover => Code::StoreUnavailable,
+        Known::ErrorImpersonateUserDenied | Known::ErrorImpersonationDenied | Known::ErrorImpersonationFailed => {
+            Code::ImpersonationDenied
+        }
+        Known::ErrorAccountDisabled => Code::AccountDisabled,
+        Known::ErrorPasswordExpired | Known::ErrorPasswordChangeRequired => Code::PasswordExpired,
+        Known::ErrorNonExistentMailbox => Code::MailboxNotFound,
+        Known::ErrorNonPrimarySmtpAddress => Code::AddressNotPrimary,
+        Known::ErrorFolderNotFound | Known::ErrorSyncFolderNotFound => Code::FolderMissing,
+        _ => return None,
+    })
+}
+
+fn tls(failure: &TlsFailure) -> Code {
+    match failure {
+        TlsFailure::UntrustedIssuer => Code::TlsUntrusted,
+        TlsFailure::NameMismatch { .. } => Code::TlsNameMismatch,
+        TlsFailure::Expired | TlsFailure::NotYetValid => Code::TlsExpired,
+        TlsFailure::Certificate(_) => Code::TlsUntrusted,
+        TlsFailure::Handshake(_) | TlsFailure::NotTls => Code::TlsHandshake,
+    }
+}
+
+const fn http(meaning: HttpMeaning) -> Code {
+    match meaning {
+        HttpMeaning::Forbidden => Code::HttpForbidden,
+        HttpMeaning::NotFound => Code::HttpNotFound,
+        HttpMeaning::AccountLocked => Code::AccountLocked,
+        HttpMeaning::LogOnPage | HttpMeaning::NotAnEndpoint | HttpMeaning::WrongApplication => Code::NotExchange,
+        HttpMeaning::VersionRefused => Code::VersionRefused,
+        HttpMeaning::Throttled => Code::ServerBusy,
+        HttpMeaning::Gateway | HttpMeaning::Unavailable | HttpMeaning::RoutingFailed => Code::HttpUnavailable,
+        HttpMeaning::ServerFailed | HttpMeaning::StorageFull => Code::HttpServerError,
+        HttpMeaning::BadRequest
+        | HttpMeaning::ProxyAuthentication
+        | HttpMeaning::RequestTooLarge
+        | HttpMeaning::FormRefused
+        | HttpMeaning::ProxyRefused
+        | HttpMeaning::Other => Code::HttpUnexpected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("ErrorServerBusy", Code::ServerBusy)]
+    #[case("ErrorExceededConnectionCount", Code::ConnectionsExceeded)]
+    #[case("ErrorMailboxMoveInProgress", Code::MailboxMoving)]
+    #[case("ErrorCrossSiteRequest", Code::MailboxMoving)]
+    #[case("ErrorMailboxStoreUnavailable", Code::StoreUnavailable)]
+    #[case("ErrorImpersonateUserDenied", Code::ImpersonationDenied)]
+    #[case("ErrorNonExistentMailbox", Code::MailboxNotFound)]
+    #[case("ErrorNonPrimarySmtpAddress", Code::AddressNotPrimary)]
+    #[case("ErrorAccountDisabled", Code::AccountDisabled)]
+    #[case("ErrorInvalidSyncStateData", Code::SyncStateInvalid)]
+    #[case("ErrorSyncFolderNotFound", Code::FolderMissing)]
+    #[case("ErrorAccessDenied", Code::MailboxAccessDenied)]
+    #[case("ErrorFutureCodeNobodyKnows", Code::ExchangeInternal)]
+    fn a_response_code_is_a_row(#[case] text: &str, #[case] row: Code) {
+        assert_eq!(ResponseCode::read(text).fault(), row);
+    }
+}

@@ -1,0 +1,277 @@
+//! HTTPS with a pool of connections that many mailboxes share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderValue},
+};
+use tokio::time::Instant;
+
+use crate::{
+    Endpoint,
+    error::{Error, Kind, network},
+    evidence::Exchange,
+    xml::Filter,
+};
+
+mod trust;
+
+pub use trust::{TrustAnchorError, count_certificates};
+
+/// An answer's largest size: some 48 MB of message in base64.
+pub const RESPONSE_LIMIT: usize = 64 << 20;
+/// What is read of an answer that is not a success; faults are far smaller.
+const FAILURE_LIMIT: usize = 256 << 10;
+/// IIS closes idle connections after two minutes; being earlier avoids requests into a closing connection.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// What a pool of connections depends on. Mailboxes with equal options share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TransportOptions {
+    /// Certificates to trust besides the system's, as PEM.
+    pub trust_anchors: Vec<String>,
+    /// The time for name, connection and TLS together.
+    pub connect_timeout: Duration,
+    /// An answer's largest size in bytes.
+    pub response_limit: usize,
+    /// Addresses of hosts that the DNS does not have, or has otherwise. The port counts for URLs without one.
+    pub hosts: BTreeMap<String, SocketAddr>,
+    /// The header `User-Agent`; administrators allow and block EWS clients by it.
+    pub user_agent: String,
+}
+
+/// A pool of connections; a cheap clone. TLS 1.2 and 1.3 only, HTTP/1.1 only, no redirects, no cookies, no proxies.
+#[derive(Clone)]
+pub struct Transport {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    options: TransportOptions,
+}
+
+/// Why a pool cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// A trust anchor is no certificate.
+    #[error("a trust anchor cannot be used")]
+    TrustAnchor(#[from] TrustAnchorError),
+    /// The user agent cannot stand in a header.
+    #[error("the user agent has characters that a header cannot carry")]
+    UserAgent,
+    /// TLS cannot be set up, for example because the system has no certificates at all.
+    #[error("TLS cannot be set up")]
+    Setup(#[source] reqwest::Error),
+}
+
+/// Pools by their options, each made once and kept while somebody uses it.
+#[derive(Default)]
+pub struct Transports {
+    pools: Mutex<HashMap<TransportOptions, Weak<Inner>>>,
+}
+
+/// A request on its way.
+pub(crate) struct Outgoing {
+    pub method: Method,
+    pub endpoint: Endpoint,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub timeout: Duration,
+    pub limit: usize,
+}
+
+/// An answer as it came, with legal characters only.
+pub(crate) struct Incoming {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub exchange: Exchange,
+}
+
+// === impl TransportOptions ===
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            trust_anchors: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            response_limit: RESPONSE_LIMIT,
+            hosts: BTreeMap::new(),
+            user_agent: concat!("Postroad/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+// === impl Transport ===
+
+impl Transport {
+    /// A pool of its own. [`Transports`] shares pools.
+    pub fn new(options: TransportOptions) -> Result<Self, TransportError> {
+        let certificates = trust::certificates(&options.trust_anchors)?;
+        let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| TransportError::UserAgent)?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_rustls()
+            .tls_certs_merge(certificates)
+            .https_only(true)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .user_agent(user_agent)
+            .connect_timeout(options.connect_timeout)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30));
+        for (host, address) in &options.hosts {
+            builder = builder.resolve(host, *address);
+        }
+        let http = builder.build().map_err(TransportError::Setup)?;
+        Ok(Self { inner: Arc::new(Inner { http, options }) })
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn options(&self) -> &TransportOptions {
+        &self.inner.options
+    }
+
+    /// Asks for the endpoint without credentials: name, connection and TLS are proven by any answer. Gives its status.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn reach(&self, endpoint: &Endpoint, timeout: Duration) -> Result<u16, Error> {
+        let (method, endpoint, body) = (Method::GET, endpoint.clone(), Bytes::new());
+        let outgoing = Outgoing { method, endpoint, headers: HeaderMap::new(), body, timeout, limit: FAILURE_LIMIT };
+        match self.exchange(outgoing).await {
+            Ok(incoming) => Ok(incoming.status),
+            // A page of any size is an answer.
+            Err(error) if matches!(error.kind(), Kind::TooLarge(_)) => Ok(200),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request and receives the whole answer, whatever its status.
+    pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
+        let started = Instant::now();
+        let mut exchange =
+            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, &outgoing.body);
+        let timeout = outgoing.timeout;
+        let outcome = tokio::time::timeout(timeout, self.send(outgoing, &mut exchange)).await;
+        exchange.elapsed = started.elapsed();
+        match outcome.unwrap_or(Err(Kind::Timeout(timeout))) {
+            Ok((status, headers, text)) => Ok(Incoming { status, headers, text, exchange }),
+            Err(kind) => Err(Error::new(kind, exchange)),
+        }
+    }
+
+    async fn send(&self, outgoing: Outgoing, exchange: &mut Exchange) -> Result<(u16, HeaderMap, String), Kind> {
+        let request = self
+            .inner
+            .http
+            .request(outgoing.method, outgoing.endpoint.url().clone())
+            .headers(outgoing.headers)
+            .body(outgoing.body);
+        let mut response = request.send().await.map_err(|error| network(&error))?;
+        exchange.answered(&response);
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let text = if status.is_success() {
+            read(&mut response, outgoing.limit.min(self.inner.options.response_limit)).await?
+        } else {
+            read_some(&mut response).await
+        };
+        Ok((status.as_u16(), headers, text))
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transport").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+/// Reads a whole answer; its text is filtered while it arrives.
+async fn read(response: &mut reqwest::Response, limit: usize) -> Result<String, Kind> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    if announced > limit {
+        return Err(Kind::TooLarge(limit));
+    }
+    let mut filter = Filter::with_capacity(announced.min(8 << 20));
+    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
+        filter.push(&chunk);
+        if filter.len() > limit {
+            return Err(Kind::TooLarge(limit));
+        }
+    }
+    Ok(filter.finish())
+}
+
+/// Reads what comes of a failure's body: the status counts, even if the body breaks off.
+async fn read_some(response: &mut reqwest::Response) -> String {
+    let mut filter = Filter::default();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        filter.push(&chunk);
+        if filter.len() > FAILURE_LIMIT {
+            break;
+        }
+    }
+    filter.finish()
+}
+
+// === impl Transports ===
+
+impl Transports {
+    /// The pool with these options.
+    pub fn get(&self, options: &TransportOptions) -> Result<Transport, TransportError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inner) = pools.get(options).and_then(Weak::upgrade) {
+            return Ok(Transport { inner });
+        }
+        let transport = Transport::new(options.clone())?;
+        pools.retain(|_, pool| pool.strong_count() > 0);
+        pools.insert(options.clone(), Arc::downgrade(&transport.inner));
+        Ok(transport)
+    }
+}
+
+impl fmt::Debug for Transports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transports").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_options_share_a_pool_while_it_is_used() {
+        let transports = Transports::default();
+        let options = TransportOptions::default();
+        let first = transports.get(&options).unwrap();
+        assert!(Arc::ptr_eq(&first.inner, &transports.get(&options).unwrap().inner));
+        let other = TransportOptions { connect_timeout: Duration::from_secs(3), ..options.clone() };
+        assert!(!Arc::ptr_eq(&first.inner, &transports.get(&other).unwrap().inner));
+        drop(first);
+        transports.get(&other).unwrap();
+        assert!(transports.pools.lock().unwrap().get(&options).is_none_or(|pool| pool.strong_count() == 0));
+    }
+
+    #[test]
+    fn refuses_what_is_no_certificate() {
+        let options = TransportOptions { trust_anchors: vec!["no PEM".to_owned()], ..TransportOptions::default() };
+        assert!(matches!(Transport::new(options), Err(TransportError::TrustAnchor(_))));
+        let options = TransportOptions { user_agent: "a\nb".to_owned(), ..TransportOptions::default() };
+        assert!(matches!(Transport::new(options), Err(TransportError::UserAgent)));
+    }
+}

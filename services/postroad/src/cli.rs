@@ -1,0 +1,151 @@
+//! The command line's shape. Each group is defined beside what it does, in [`crate::command`].
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use postroad_rig::Role;
+
+use crate::{
+    command::{activity, alert, config, doctor, fault, key, mailbox, profile, record},
+    failure::{Exit, Failure},
+    role,
+    session::Global,
+};
+
+const EXAMPLES: &str = "\
+Start everything on one machine:
+  postroad config example > postroad.toml
+  postroad key new --out sealing.key
+  postroad all --config postroad.toml
+
+Connect an Exchange organisation:
+  postroad record load people.csv
+  postroad profile create Contoso --owner ada@contoso.example --server-type exchange_server_hybrid \\
+      --user-name crm@contoso.example
+  postroad profile test Contoso
+  postroad mailbox create ada@contoso.example --regarding ada@contoso.example --profile Contoso \\
+      --incoming-method server_side_sync
+  postroad mailbox approve ada@contoso.example
+  postroad mailbox test --profile Contoso
+
+Find out what happened:
+  postroad mailbox timeline ada@contoso.example
+  postroad activity explain '<message-id@contoso.example>'
+  postroad alert list
+  postroad doctor --config postroad.toml
+
+Exit codes: 0 done, 1 failed, 2 refused or misused, 3 a role does not answer, 4 some mailboxes failed their test.";
+
+/// Server-side synchronization between a CRM and Microsoft Exchange
+#[derive(Parser, Debug)]
+#[command(name = "postroad", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run every role in this process
+    #[command(after_help = "Example:\n  postroad all --config postroad.toml")]
+    All,
+    /// Email server profiles; with --config FILE and no subcommand, run the profile role
+    Profile(profile::Group),
+    /// Mailboxes
+    Mailbox(mailbox::Group),
+    /// Email activities: what became of messages
+    Activity(activity::Group),
+    /// Users, queues, contacts, accounts and leads of the CRM
+    Record(record::Group),
+    /// Alerts about profiles and mailboxes; with --config FILE and no subcommand, run the alert role
+    Alert(alert::Group),
+    /// Check configuration, NATS, keys, roles and the SMTP relay
+    Doctor(doctor::Doctor),
+    /// Explain the faults that Postroad reports
+    Fault(fault::Group),
+    /// Sealing keys
+    Key(key::Group),
+    /// The configuration file
+    Config(config::Group),
+    /// Run the locator role: Autodiscover and connection tests
+    Locator,
+    /// Run the sync role: the mailboxes' cycles
+    Sync,
+    /// Run the crm role: the built-in record store
+    Crm,
+}
+
+impl Cli {
+    /// Runs the command. `config_given` says whether `--config` was written.
+    pub async fn run(self, config_given: bool) -> Result<Exit, Failure> {
+        let global = self.global;
+        match self.command {
+            Command::All => Box::pin(role::all(&global)).await,
+            Command::Locator => Box::pin(role::one(&global, Role::Locator)).await,
+            Command::Sync => Box::pin(role::one(&global, Role::Sync)).await,
+            Command::Crm => Box::pin(role::one(&global, Role::Crm)).await,
+            Command::Profile(group) => match group.command {
+                Some(command) => Box::pin(command.run(&mut global.session()?)).await,
+                None => role_or_help(&global, Role::Profile, config_given).await,
+            },
+            Command::Alert(group) => match group.command {
+                Some(command) => Box::pin(command.run(&mut global.session()?)).await,
+                None => role_or_help(&global, Role::Alert, config_given).await,
+            },
+            Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
+            Command::Fault(group) => group.command.run(&global),
+            Command::Key(group) => group.command.run(&global),
+            Command::Config(group) => group.command.run(&global),
+        }
+    }
+}
+
+/// The names of two groups are roles as well: a configuration makes them one.
+async fn role_or_help(global: &Global, role: Role, config_given: bool) -> Result<Exit, Failure> {
+    if config_given {
+        return Box::pin(role::one(global, role)).await;
+    }
+    let mut cli = Cli::command();
+    // Builds the subcommands, so that their usage shows the whole command.
+    cli.build();
+    if let Some(group) = cli.find_subcommand_mut(role.name()) {
+        anstream::eprint!("{}", group.render_help().ansi());
+    }
+    Ok(Exit::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn config_is_seen_wherever_it_is_written() {
+        for line in [
+            &["postroad", "--config", "p.toml", "profile"][..],
+            &["postroad", "profile", "--config", "p.toml"],
+            &["postroad", "profile", "list", "--config", "p.toml"],
+        ] {
+            let matches = Cli::command().try_get_matches_from(line).unwrap();
+            assert!(crate::is_config_given(&matches), "{line:?}");
+            let cli = Cli::from_arg_matches(&matches).unwrap();
+            assert_eq!(cli.global.config.as_deref(), Some(std::path::Path::new("p.toml")));
+        }
+        assert!(!crate::is_config_given(&Cli::command().try_get_matches_from(["postroad", "profile"]).unwrap()));
+    }
+
+    #[test]
+    fn passwords_cannot_be_given_as_values() {
+        let error = Cli::try_parse_from(["postroad", "profile", "update", "Contoso", "--password", "x"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}

@@ -1,0 +1,12 @@
+//! The command groups: what is asked of the roles, and how the answers are shown.
+
+pub mod activity;
+pub mod alert;
+pub mod config;
+pub mod doctor;
+pub mod fault;
+pub mod key;
+pub mod mailbox;
+pub mod profile;
+pub mod record;
+mod step;

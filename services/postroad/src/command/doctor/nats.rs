@@ -1,0 +1,88 @@
+//! NATS: reachable, new enough, with JetStream, and the journal as the configuration wants it.
+
+use async_nats::{Client, ConnectOptions, jetstream};
+use postroad_core::fault::Code;
+use postroad_rig::{Config, config::Nats};
+
+use super::{Check, PATIENCE, patiently};
+
+/// All checks of NATS; the later ones need the earlier ones.
+pub async fn check(config: &Config) -> Vec<Check> {
+    let nats = &config.nats;
+    let client = match connect(nats).await {
+        Ok(client) => client,
+        Err(check) => return vec![check],
+    };
+    let info = client.server_info();
+    if !client.is_server_compatible(2, 12, 0) {
+        return vec![Check::fault("nats", Code::NatsTooOld, format!("nats-server {} at {}", info.version, nats.url))];
+    }
+    let mut checks = vec![Check::well("nats", format!("nats-server {} answers at {}", info.version, nats.url))];
+    let context = jetstream::new(client);
+    match patiently(context.query_account()).await {
+        Some(Ok(account)) => {
+            checks.push(Check::well(
+                "jetstream",
+                format!("{} streams, {} bytes stored", account.streams, account.storage),
+            ));
+            checks.push(journal(&context, nats).await);
+            checks.push(durability());
+        }
+        Some(Err(error)) => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, error.to_string())),
+        None => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, "it did not answer in time")),
+    }
+    checks
+}
+
+async fn connect(nats: &Nats) -> Result<Client, Check> {
+    let problem = |detail: String| {
+        Check::fault("nats", Code::JournalUnavailable, format!("nats.url = \"{}\": {detail}", nats.url))
+    };
+    let mut options = ConnectOptions::new().name("postroad doctor").connection_timeout(PATIENCE);
+    if let Some(file) = &nats.credentials_file {
+        options = options.credentials_file(file).await.map_err(|error| {
+            let detail = format!("nats.credentials_file = \"{}\": {error}", file.display());
+            Check::fault("nats", Code::ConfigurationInvalid, detail)
+        })?;
+    }
+    match patiently(options.connect(nats.url.as_str())).await {
+        Some(Ok(client)) => Ok(client),
+        Some(Err(error)) => Err(problem(error.to_string())),
+        None => Err(problem("it did not answer in time".to_owned())),
+    }
+}
+
+async fn journal(context: &jetstream::Context, nats: &Nats) -> Check {
+    match patiently(context.get_stream(&nats.stream)).await {
+        Some(Ok(stream)) => {
+            let info = stream.cached_info();
+            let (found, wanted) = (info.config.num_replicas, nats.replicas);
+            let text = format!("the stream {} holds {} commits, {found} replicas", nats.stream, info.state.messages);
+            if found == wanted {
+                Check::well("journal", text)
+            } else {
+                let remedy = format!(
+                    "set them with: nats stream edit {} --replicas {wanted}; or correct nats.replicas",
+                    nats.stream
+                );
+                Check::warning("journal", format!("{text} instead of {wanted}"), remedy)
+            }
+        }
+        // The first role that starts makes it.
+        Some(Err(_)) => Check::warning(
+            "journal",
+            format!("there is no stream {} yet", nats.stream),
+            "start the roles: they make it",
+        ),
+        None => Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"),
+    }
+}
+
+/// A client cannot see how JetStream flushes, so that this can only be said.
+fn durability() -> Check {
+    Check::not_checked(
+        "durability",
+        "NATS does not show clients its `sync_interval`; set `sync_interval: always` in the `jetstream` section of its \
+         configuration, or acknowledged mail can be lost when the power fails",
+    )
+}

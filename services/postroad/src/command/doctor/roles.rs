@@ -1,0 +1,94 @@
+//! The roles: whether each serves, and whether CRM and workers do their work.
+
+use postroad_core::fault::Code;
+use postroad_proto::{crm::v1::ListRecordsRequest, sync::v1::GetWorkerRequest};
+use postroad_rig::Role;
+
+use super::{Check, patiently};
+use crate::{connection::Connection, failure::Failure};
+
+/// Whether a role says that it serves.
+pub async fn health(connection: &Connection, role: Role) -> Check {
+    let (name, endpoint) = (format!("{} role", role.name()), connection.endpoint(role));
+    let channel = match connection.channel(role) {
+        Ok(channel) => channel,
+        Err(failure) => return Check::problem(name, &failure),
+    };
+    match patiently(postroad_rig::is_serving(channel)).await {
+        Some(Ok(true)) => Check::well(name, format!("serves at {endpoint}")),
+        Some(Ok(false)) => Check::warning(
+            name,
+            format!("runs at {endpoint} and is not ready"),
+            "wait until it has read the journal; look at its log",
+        ),
+        Some(Err(status)) => Check::problem(name, &Failure::of_call(role, endpoint, &status)),
+        None => Check::problem(name, &slow(connection, role)),
+    }
+}
+
+/// Whether the CRM answers what roles ask it.
+pub async fn crm(connection: &Connection) -> Check {
+    let call = async {
+        let request = ListRecordsRequest { page_size: 1, ..Default::default() };
+        connection.crm()?.list_records(request).await.map_err(connection.failed(Role::Crm))
+    };
+    match patiently(call).await {
+        Some(Ok(answer)) if answer.get_ref().records.is_empty() => Check::warning(
+            "crm records",
+            "the CRM has no records: profiles need an owner, and mailboxes a user or queue",
+            "load people with: postroad record load FILE.csv",
+        ),
+        Some(Ok(_)) => Check::well("crm records", "the CRM answers and has records"),
+        Some(Err(failure)) => Check::problem("crm records", &failure),
+        None => Check::fault("crm records", Code::CrmUnavailable, "it did not answer in time"),
+    }
+}
+
+/// Whether the workers have shared out the mailboxes.
+pub async fn workers(connection: &Connection) -> Check {
+    let call =
+        async { connection.sync()?.get_worker(GetWorkerRequest {}).await.map_err(connection.failed(Role::Sync)) };
+    match patiently(call).await {
+        Some(Ok(answer)) => {
+            let worker = answer.into_inner();
+            Check::well(
+                "sync workers",
+                format!(
+                    "{} live; {} holds {} of 256 partitions with {} mailboxes, {} being processed",
+                    worker.members.len(),
+                    worker.worker,
+                    worker.partitions,
+                    worker.mailboxes,
+                    worker.running
+                ),
+            )
+        }
+        Some(Err(failure)) => Check::problem("sync workers", &failure),
+        None => Check::problem("sync workers", &slow(connection, Role::Sync)),
+    }
+}
+
+fn slow(connection: &Connection, role: Role) -> Failure {
+    Failure::Unreachable {
+        role,
+        endpoint: connection.endpoint(role).to_owned(),
+        reason: "no answer in time".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postroad_rig::config::Endpoints;
+
+    use super::{super::State, *};
+
+    #[tokio::test]
+    async fn a_role_that_does_not_run_is_a_problem_with_the_way_to_start_it() {
+        // A port that was free a moment ago, and that nobody listens on.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let endpoints = Endpoints { alert: format!("http://127.0.0.1:{port}"), ..Endpoints::default() };
+        let check = health(&Connection::new(endpoints, &[], "admin"), Role::Alert).await;
+        assert_eq!(check.state, State::Problem);
+        assert!(check.remedy.unwrap().contains("postroad alert --config FILE"));
+    }
+}

@@ -1,0 +1,69 @@
+//! `postroad key`: sealing keys.
+
+use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueHint};
+use postroad_core::fault::Code;
+use postroad_journal::sealing::Keyring;
+
+use crate::{
+    failure::{Exit, Failure},
+    output::Output,
+    session::Global,
+};
+
+/// Sealing keys
+#[derive(Args, Debug)]
+pub struct Group {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a fresh sealing key: 32 random bytes in Base64
+    ///
+    /// Passwords are sealed with it before they are stored. Keep it as long as anything sealed with it: to change keys, give
+    /// the new one another id (sealing.key_id), and name the old one in sealing.former_keys.
+    #[command(
+        after_help = "Examples:\n  postroad key new --out /etc/postroad/sealing.key\n  POSTROAD_SEALING_KEY=$(postroad key new) postroad all --config postroad.toml"
+    )]
+    New {
+        /// Write it to a new file that only its owner can read, instead of printing it
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let Self::New { out } = self;
+        let mut output = Output::standard(global.json);
+        let key = Keyring::new_key();
+        match out {
+            Some(file) => {
+                let refused = |error: std::io::Error| {
+                    Failure::refused(
+                        Code::ValueOutOfRange,
+                        "--out",
+                        format!("{} cannot be created: {error}", file.display()),
+                    )
+                };
+                // Never over an existing key: what it sealed could not be opened any more.
+                let mut key_file =
+                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(refused)?;
+                writeln!(key_file, "{key}").map_err(refused)?;
+                if output.is_json() {
+                    output.json(&serde_json::json!({ "key_file": file }))?;
+                } else {
+                    output
+                        .line(format!("wrote a fresh sealing key to {}; set sealing.key_file to it", file.display()))?;
+                }
+            }
+            None if output.is_json() => output.json(&serde_json::json!({ "key": key }))?,
+            None => output.line(key)?,
+        }
+        Ok(Exit::Success)
+    }
+}
