@@ -104,6 +104,9 @@ impl Cycle<'_> {
         let exchange = self.worker.exchange.open(place).map_err(Stop::Fault)?;
         let cursor = mailbox.sync.cursor.as_deref();
         let mut changes = exchange.changes(cursor, self.worker.page).await.map_err(Stop::Exchange)?;
+        if let Some(allows) = changes.server_allows {
+            self.worker.connections.learn(profile.id, allows);
+        }
         if cursor.is_none() && mailbox.sync.processed > 0 {
             self.forget_decided(&mut changes).await?;
         }
@@ -228,6 +231,13 @@ impl Cycle<'_> {
         }
     }
 
+    fn has_cursor(&self) -> bool {
+        self.known
+            .state
+            .live()
+            .is_some_and(|mailbox| mailbox.sync.cursor.as_deref().is_some_and(|cursor| !cursor.is_empty()))
+    }
+
     async fn end(&mut self, result: Result<End, Stop>, profile: &Profile) -> End {
         let (started_at, trigger) = (self.started_at, self.trigger);
         let recorded = match result {
@@ -238,7 +248,8 @@ impl Cycle<'_> {
                 let until = throttled_until(clock::now(), wait);
                 self.commit(move |epoch| CycleCommand::Throttle { epoch, until, report: report.clone() }).await
             }
-            Err(Stop::Exchange(Failure::Resync(report))) => {
+            // Without a cursor there is nothing to forget: listing anew would meet the same again, at once and for ever.
+            Err(Stop::Exchange(Failure::Resync(report))) if self.has_cursor() => {
                 tracing::info!(mailbox.id = %self.id, detail = report.detail, "the folder is listed anew");
                 match self.finish(Some(String::new()), Vec::new()).await {
                     Ok(()) => return End::More,

@@ -19,6 +19,8 @@ pub struct Changes {
     pub cursor: String,
     /// Whether there is more already.
     pub more: bool,
+    /// The connections that the server's version allows by default, if it told its version.
+    pub server_allows: Option<u16>,
 }
 
 /// A fetched message.

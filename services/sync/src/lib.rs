@@ -3,11 +3,14 @@
 //! - `directory`: profiles and mailboxes as the journal has them
 //! - `ownership`: which mailboxes this worker may process, and until when
 //! - `scheduler`: when each is processed
+//! - `connections`: how many of a profile at a time
+//! - `gate`: profiles whose credentials were rejected
 //! - `cycle`: what is done then
-//! - [`exchange`], [`crm`], [`place`]: the mail server, the CRM and the locator, as the cycle needs them
+//! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
 //! - `explain`: what was decided about a message
 //! - `service`: gRPC
 
+mod connections;
 mod crm;
 mod cycle;
 mod directory;

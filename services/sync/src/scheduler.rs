@@ -88,9 +88,10 @@ fn start_due(worker: &Arc<Worker>, agenda: &mut Agenda, cycles: &mut JoinSet<(Uu
             look_at(worker, agenda, id);
             continue;
         };
-        if !worker.ownership.holds(id) || !lock(&worker.running).insert(id) {
+        if !worker.ownership.holds(id) || lock(&worker.running).contains(&id) || !worker.connect(id) {
             continue;
         }
+        lock(&worker.running).insert(id);
         lock(&worker.asked).remove(&id);
         let Ok(permit) = Arc::clone(slots).try_acquire_owned() else { return };
         let worker = Arc::clone(worker);
@@ -113,10 +114,23 @@ fn finish(worker: &Worker, agenda: &mut Agenda, id: Uuid, end: End) {
     let now = clock::now();
     lock(&worker.cycled).insert(id, now);
     lock(&worker.running).remove(&id);
+    if let Some(profile) = worker.connections.give_back(id) {
+        wake_next(worker, agenda, profile);
+    }
     match end {
         End::Done | End::More => look_at(worker, agenda, id),
         // Nothing could be recorded: without a distance it would be tried in a tight loop.
         End::Unrecorded => agenda.set(id, now.checked_add(jiff::SignedDuration::from_secs(1)).ok()),
+    }
+}
+
+/// The connection goes to the mailbox that waited longest and still is due.
+fn wake_next(worker: &Worker, agenda: &mut Agenda, profile: Uuid) {
+    while let Some(next) = worker.connections.next_waiting(profile) {
+        look_at(worker, agenda, next);
+        if worker.ownership.holds(next) && matches!(worker.due(next, clock::now()), Due::Now(_)) {
+            return;
+        }
     }
 }
 

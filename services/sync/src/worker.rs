@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::{
+    connections::{Connections, share},
     crm::Crm,
     directory::{Change, Directory},
     exchange::Ews,
@@ -49,6 +50,8 @@ pub struct Worker {
     pub exchange: Ews,
     /// Profiles whose credentials were rejected.
     pub gate: Gate,
+    /// How many mailboxes of each profile are processed at a time.
+    pub connections: Connections,
     /// How failures are retried.
     pub retry: RetryPolicy,
     /// Distance of polls.
@@ -88,6 +91,7 @@ impl Worker {
             crm: Arc::new(crm),
             exchange: Ews::new(config.sync.max_response_bytes, config.network.hosts.clone()),
             gate: Gate::default(),
+            connections: Connections::default(),
             retry: config.sync.retry(),
             poll: SignedDuration::from_millis(i64::try_from(config.sync.poll_ms).unwrap_or(i64::MAX)),
             page: config.sync.page,
@@ -111,6 +115,18 @@ impl Worker {
             due(mailbox, profile.map(facts_of), last, interval, asked, now)
         });
         due.unwrap_or(Due::Never)
+    }
+
+    /// Takes a connection of the mailbox's profile; a mailbox that gets none is next when one is given back.
+    pub fn connect(&self, id: Uuid) -> bool {
+        let workers = self.ownership.members().len();
+        let limit = self.directory.with_mailbox(id, |_, profile| {
+            profile.map(|profile| {
+                let allows = self.connections.server_allows(profile.id);
+                (profile.id, share(profile.effective_connections(allows), workers))
+            })
+        });
+        limit.flatten().is_none_or(|(profile, most)| self.connections.take(profile, id, most))
     }
 
     /// What a decision may know now.

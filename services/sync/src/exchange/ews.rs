@@ -68,7 +68,9 @@ impl Exchange for Mailbox {
     async fn changes(&self, cursor: Option<&str>, most: u32) -> Result<Changes, Failure> {
         let mut request = SyncFolderItems::since(FolderRef::INBOX, cursor.map(str::to_owned));
         request.limit = most;
-        let page = self.client.ask(&request).await.map_err(|error| failure(&error, &self.client))?;
+        let answer = self.client.call(&request).await.map_err(|error| failure(&error, &self.client))?;
+        let server_allows = answer.server.and_then(|server| u16::try_from(server.default_concurrency()).ok());
+        let page = answer.value;
         let listed = page.changes.into_iter().filter_map(|change| match change {
             Change::Create(arrival) => Some(Listed {
                 item: Item { id: arrival.id.id, message_id: arrival.message_id, received: arrival.received },
@@ -77,7 +79,7 @@ impl Exchange for Mailbox {
             // What is known by its first appearance does not become another message by being changed or read.
             Change::Update(_) | Change::Delete(_) | Change::ReadFlag { .. } | Change::Unknown { .. } => None,
         });
-        Ok(Changes { listed: listed.collect(), cursor: page.state, more: !page.is_last })
+        Ok(Changes { listed: listed.collect(), cursor: page.state, more: !page.is_last, server_allows })
     }
 
     async fn fetch(&self, ids: &[String]) -> Result<Vec<Result<Message, ItemFailure>>, Failure> {
