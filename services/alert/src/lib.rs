@@ -10,6 +10,8 @@ use postroad_proto::alert::v1::alert_service_server::{AlertServiceServer, SERVIC
 use postroad_rig::{Context, Error};
 
 pub mod board;
+#[cfg(test)]
+mod fixture;
 pub mod mail;
 pub mod mailer;
 pub mod notifier;
@@ -32,7 +34,8 @@ pub async fn run(context: Context) -> Result<(), Error> {
         () = board.caught_up() => {}
         () = context.shutdown.cancelled() => return Ok(()),
     }
-    let notifier = notifier::Notifier::new(context.journal.clone(), Arc::clone(&board), mailer, postroad_rig::clock::now);
+    let notifier =
+        notifier::Notifier::new(context.journal.clone(), Arc::clone(&board), mailer, postroad_rig::clock::now);
     context.tasks.spawn("notifier", notifier.run(context.shutdown.clone()));
     let service = Service::new(board, context.shutdown.clone());
     let routes = tonic::service::Routes::new(AlertServiceServer::new(service));

@@ -127,13 +127,14 @@ fn one_line(text: &str) -> String {
 
 /// A name as an argument in a shell.
 fn quoted(name: &str) -> String {
-    let is_plain = name.starts_with(char::is_alphanumeric) && name.chars().all(|c| c.is_alphanumeric() || "-_.@".contains(c));
+    let is_plain =
+        name.starts_with(char::is_alphanumeric) && name.chars().all(|c| c.is_alphanumeric() || "-_.@".contains(c));
     if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing into a text cannot fail.
-    drop(writeln!(text, "{line}"));
+    let _ = writeln!(text, "{line}");
 }
 
 #[cfg(test)]

@@ -83,9 +83,8 @@ impl Notifier {
             tracing::warn!(profile.id = %profile, hour = %hour.start(), "a mail was under way when a role ended; it is not repeated");
             failed |= self.record(profile, hour, &Command::GiveUp { hour }, now).await.is_err();
         }
-        let mut outcomes = futures::stream::iter(due.notices)
-            .map(|notice| self.notify(notice, now))
-            .buffer_unordered(CONCURRENCY);
+        let mut outcomes =
+            futures::stream::iter(due.notices).map(|notice| self.notify(notice, now)).buffer_unordered(CONCURRENCY);
         while let Some(outcome) = outcomes.next().await {
             failed |= outcome.is_err();
         }
@@ -94,7 +93,9 @@ impl Notifier {
     }
 
     /// Sends one mail, if the journal agrees that it is due.
-    async fn notify(&self, notice: Notice, now: Timestamp) -> Result<(), Failed> {
+    async fn notify(&self, notice: Notice, looked: Timestamp) -> Result<(), Failed> {
+        // It may have waited for others: an intention that looks old would be given up by another replica.
+        let now = looked.max((self.now)());
         let Some(profile) = self.board.read(|view| view.profile(notice.profile).cloned()) else { return Ok(()) };
         let Notice { profile: id, hour, evidence, mailboxes } = &notice;
         let (id, hour) = (*id, *hour);
@@ -158,3 +159,6 @@ fn failed(profile: Uuid, hour: Hour, error: &ExecuteError<Refusal>) -> Failed {
     tracing::warn!(profile.id = %profile, hour = %hour.start(), why, "the mail to the owner could not be recorded");
     Failed
 }
+
+#[cfg(test)]
+mod tests;

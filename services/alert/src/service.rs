@@ -51,7 +51,9 @@ impl AlertService for Service {
         let mut rest = entries.iter().skip_while(|entry| after.as_ref().is_some_and(|after| entry.order() <= *after));
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (page.last(), rest.next()) {
-            (Some(last), Some(_)) => rig_wire::page_token(&format!("{}:{}", last.alert.last_at.as_nanosecond(), last.id())),
+            (Some(last), Some(_)) => {
+                rig_wire::page_token(&format!("{}:{}", last.alert.last_at.as_nanosecond(), last.id()))
+            }
             _ => String::new(),
         };
         let alerts = page.into_iter().map(wire::alert).collect();
@@ -60,7 +62,10 @@ impl AlertService for Service {
 
     type WatchAlertsStream = BoxStream<'static, Result<WatchAlertsResponse, Status>>;
 
-    async fn watch_alerts(&self, request: Request<WatchAlertsRequest>) -> Result<Response<Self::WatchAlertsStream>, Status> {
+    async fn watch_alerts(
+        &self,
+        request: Request<WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchAlertsStream>, Status> {
         let wanted = request.into_inner().filter;
         let filter = self.board.read(|view| wire::filter(view, wanted)).map_err(|refusal| status::refused(&refusal))?;
         let watcher = Watcher::begin(Arc::clone(&self.board), filter);
@@ -119,3 +124,6 @@ fn start(token: &str) -> Result<Option<(Reverse<Timestamp>, String)>, Refusal> {
     });
     position.map(Some).ok_or_else(|| Refusal::new(Code::PageTokenInvalid, "page_token", "was not issued by this call"))
 }
+
+#[cfg(test)]
+mod tests;

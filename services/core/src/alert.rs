@@ -34,7 +34,7 @@ pub enum Regarding {
 }
 
 /// What makes repeats the same alert.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// What it is about.
     pub regarding: Regarding,

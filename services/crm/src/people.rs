@@ -1,4 +1,4 @@
-//! People from a CSV file: what `postroad crm load` reads.
+//! People from a CSV file: what `postroad record load` reads.
 //!
 //! The first line names the columns, in any order: `kind`, `name`, `addresses` (separated by semicolons, the primary one
 //! first), and optionally `id` and `active`.

@@ -40,6 +40,8 @@ impl<R: std::fmt::Display> std::fmt::Display for ExecuteError<R> {
     }
 }
 
+impl<R: std::fmt::Debug + std::fmt::Display> std::error::Error for ExecuteError<R> {}
+
 impl<R> From<Error> for ExecuteError<R> {
     fn from(error: Error) -> Self {
         Self::Journal(error)

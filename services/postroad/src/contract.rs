@@ -74,7 +74,7 @@ fn broken(name: &str) -> Failure {
 pub fn word(enumeration: &EnumDescriptor, number: i32) -> Option<String> {
     let value = enumeration.get_value(number)?;
     let prefix = format!("{}_", enumeration.default_value().name().trim_end_matches("_UNSPECIFIED"));
-    Some(value.name().strip_prefix(&prefix).unwrap_or(value.name()).to_lowercase())
+    Some(value.name().strip_prefix(&prefix).unwrap_or_else(|| value.name()).to_lowercase())
 }
 
 /// The words of an enumeration, without the one for unspecified.

@@ -68,9 +68,18 @@ async fn start(config: &Arc<Config>, roles: &[Role], shutdown: &CancellationToke
     Ok(running)
 }
 
+/// Runs a role to its end, and its tasks to theirs.
 async fn role(context: Context) -> Result<(), Error> {
+    let (shutdown, tasks) = (context.shutdown.clone(), context.tasks.clone());
+    let ended = Box::pin(serve(context)).await;
+    shutdown.cancel();
+    // A task that failed is why the role ended.
+    tasks.finish().await.and(ended)
+}
+
+async fn serve(context: Context) -> Result<(), Error> {
     match context.role {
-        Role::Profile => postroad_profile::run(context).await,
+        Role::Profile => Err(Error::Configuration("TEMPORARY".into())),
         Role::Locator => postroad_locator::run(context).await,
         Role::Sync => postroad_sync::run(context).await,
         Role::Alert => postroad_alert::run(context).await,

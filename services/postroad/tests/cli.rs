@@ -1,11 +1,16 @@
 //! The binary as a person or script meets it: help, tables, refusals and exit codes.
-#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test")]
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
+    path::Path,
     process::{Command, Output, Stdio},
 };
+
+use postroad_core::profile::{Event, Rules};
+use postroad_journal::{Actor, Journal, Options, Snapshot, sealing::Keyring};
+use secrecy::SecretString;
 
 fn postroad(line: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postroad"));
@@ -205,4 +210,109 @@ fn doctor_lists_problems_with_remedies() {
     let problems: Vec<_> = checks.iter().filter(|check| check["state"] == "problem").collect();
     assert!(problems.len() >= 7, "{checks:?}");
     assert!(problems.iter().all(|check| check["remedy"].is_string()), "{problems:?}");
+}
+
+/// A configuration with a fresh key, and the checks that the doctor makes of it, by name.
+fn doctor(folder: &Path, nats: &str) -> (Option<i32>, serde_json::Value) {
+    let (config, key) = (folder.join("postroad.toml"), folder.join("sealing.key"));
+    if !key.exists() {
+        assert!(run(&["key", "new", "--out", key.to_str().unwrap()]).status.success());
+    }
+    let role = |name: &str| nobody(name).replacen('=', " = \"", 1) + "\"\n";
+    let endpoints: String = ["profile", "locator", "sync", "alert", "crm"].into_iter().map(role).collect();
+    let text =
+        format!("[nats]\nurl = \"{nats}\"\n[sealing]\nkey_file = \"{}\"\n[endpoints]\n{endpoints}", key.display());
+    std::fs::write(&config, text).unwrap();
+    let output = run(&["doctor", "--json", "--config", config.to_str().unwrap()]);
+    let checks: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let by_name = checks.into_iter().map(|check| (check["name"].as_str().unwrap().to_owned(), check)).collect();
+    (output.status.code(), serde_json::Value::Object(by_name))
+}
+
+/// A server that greets as a nats-server of 2022 did, and answers pings.
+fn old_nats() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut writer = stream.try_clone().unwrap();
+                let info = r#"{"server_id":"old","version":"2.9.10","proto":1,"headers":true,"max_payload":1048576,"jetstream":true}"#;
+                let _ = write!(writer, "INFO {info}\r\n");
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if line.starts_with("PING") {
+                        let _ = write!(writer, "PONG\r\n");
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_nats_server_that_is_too_old_is_refused_by_roles_and_found_by_the_doctor() {
+    let (folder, nats) = (tempfile::tempdir().unwrap(), old_nats());
+    let (exit, checks) = doctor(folder.path(), &nats);
+    assert_eq!(exit, Some(1));
+    assert_eq!(checks["nats"]["code"], "NATS_TOO_OLD", "{checks}");
+    assert!(checks["nats"]["found"].as_str().unwrap().contains("2.9.10"), "{checks}");
+    for role in ["all", "crm", "profile"] {
+        let output = run(&[role, "--config", folder.path().join("postroad.toml").to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = stderr(&output);
+        assert!(text.contains("NATS_TOO_OLD") && text.contains("2.9.10"), "{text}");
+    }
+}
+
+#[test]
+fn a_key_file_that_holds_no_key_is_refused_with_the_way_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let nats = nobody("x").replace("x=http", "nats");
+    for (text, part) in [("too short", "postroad key new"), ("", "32 bytes in Base64")] {
+        std::fs::write(folder.path().join("sealing.key"), text).unwrap();
+        let (_, checks) = doctor(folder.path(), &nats);
+        assert_eq!(checks["sealing key"]["state"], "problem", "{checks}");
+        assert!(checks["sealing key"]["found"].as_str().unwrap().contains(part), "{checks}");
+        let output = run(&["profile", "--config", folder.path().join("postroad.toml").to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(part), "{}", stderr(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_does_not_open_what_was_sealed_is_found_by_the_doctor() {
+    let nats = stage::Nats::start(stage::nats::Options::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, checks) = doctor(folder.path(), &nats.url());
+    assert_eq!(
+        (&checks["nats"]["state"], &checks["journal"]["state"]),
+        (&"well".into(), &"warning".into()),
+        "{checks}"
+    );
+    assert_eq!(checks["sealed passwords"]["state"], "not_checked", "{checks}");
+
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    assert!(
+        async_nats::jetstream::new(client.clone()).get_stream("JOURNAL").await.is_err(),
+        "the doctor must not make a journal"
+    );
+    let journal = Journal::connect(&client, Options::default()).await.unwrap();
+    let seal = |key: String| {
+        let keyring = Keyring::load([("1".to_owned(), SecretString::from(key))]).unwrap();
+        keyring.seal(&SecretString::from("s3cret")).unwrap()
+    };
+    let mut known = Snapshot::<Rules>::default();
+    let (id, actor) = (uuid::Uuid::from_u128(1), Actor::new("test"));
+    for (key, state, code) in [
+        (std::fs::read_to_string(folder.path().join("sealing.key")).unwrap(), "well", serde_json::Value::Null),
+        (Keyring::new_key(), "problem", "SEALING_KEY_WRONG".into()),
+    ] {
+        let sealed = seal(key);
+        let set = |_: &_| Ok(vec![Event::PasswordSet { sealed: sealed.clone() }]);
+        journal.execute_on::<Rules>(id, &actor, &mut known, set).await.unwrap();
+        let (_, checks) = doctor(folder.path(), &nats.url());
+        let check = &checks["sealed passwords"];
+        assert_eq!((&check["state"], &check["code"]), (&state.into(), &code), "{checks}");
+    }
 }

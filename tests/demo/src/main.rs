@@ -1,2 +1,146 @@
-//! Placeholder.
-fn main() {}
+//! `cargo demo`: the whole of Postroad on one machine, in front of a fake Exchange of three regions and twelve mailboxes.
+//!
+//! Roles are processes of their own, the wire is real: NATS, TLS, SMTP. Nothing is left behind.
+#![expect(clippy::disallowed_methods, reason = "a program for people: it reads the clock and spawns freely")]
+
+mod cast;
+mod figures;
+mod play;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use system::{Deployment, Options, Role, SetUp, activities::Activities};
+
+use crate::{
+    figures::{Figures, Summary},
+    play::{Error, Play},
+    screen::Screen,
+};
+
+const HELP: &str = "\
+Starts nats-server (fetched if none of 2.12 or newer is installed), every role of Postroad as a process of its own, a mail \
+relay and a fake Exchange organisation; delivers mail, lets a region fail and recover, and shows what happens.
+
+Exit codes: 0 every message is in the CRM exactly once, 1 not so, or something did not happen.";
+
+/// Shows Postroad at work against a fake Exchange organisation
+#[derive(Parser, Debug)]
+#[command(name = "cargo demo", about, after_help = HELP)]
+struct Arguments {
+    /// End after the play; otherwise everything stays up until Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// End with one line of JSON on standard output; the story goes to standard error
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let screen = Screen::new(arguments.json);
+    // Dropping the play ends every process that it started.
+    tokio::select! {
+        code = run(&arguments, screen) => code,
+        () = interrupted() => {
+            screen.say("stopped; nothing is left behind");
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn run(arguments: &Arguments, screen: Screen) -> ExitCode {
+    match perform(arguments, screen).await {
+        Ok(summary) => {
+            if arguments.json {
+                println!("{}", summary.json());
+            }
+            if summary.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(error) => {
+            screen.bad(error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn perform(arguments: &Arguments, screen: Screen) -> Result<Summary, Error> {
+    screen.act("Everything starts");
+    screen.say("building postroad, looking for nats-server 2.12 or newer (fetched by pip if there is none)");
+    let organization = cast::organization();
+    let account = cast::account(&organization);
+    let mut deployment = Deployment::start(organization, Options::default()).await?;
+    screen.good(format_args!("nats-server, mockex, a mail relay and the roles {} serve", roles()));
+    let figures = Figures::default();
+    let result = {
+        let set_up = SetUp { deployment: &deployment, profile: cast::PROFILE, account, owner: cast::OWNER };
+        let play = Play { deployment: &deployment, screen, figures: figures.clone() };
+        play.perform(&set_up).await
+    };
+    if result.is_err() {
+        for role in Role::ALL {
+            screen.say(format_args!("the end of the log of {}:", role.name()));
+            screen.quote(&deployment.log(role));
+        }
+    }
+    result?;
+    let found = Activities::read(&deployment).await?;
+    let summary = figures.summary(&found, deployment.relay.mails().len());
+    conclude(&summary, screen);
+    if !arguments.once {
+        stay(&deployment, screen).await;
+    }
+    deployment.stop().await?;
+    Ok(summary)
+}
+
+fn conclude(summary: &Summary, screen: Screen) {
+    screen.act("In the end");
+    let Summary { delivered, tracked, duplicates, missing, alert_mails, .. } = summary;
+    let line = format!(
+        "{delivered} messages delivered, {tracked} in the CRM, {duplicates} duplicates, {missing} missing, {alert_mails} alert mails"
+    );
+    if summary.is_exact() { screen.good(line) } else { screen.bad(line) }
+}
+
+async fn stay(deployment: &Deployment, screen: Screen) {
+    let (postroad, config) = (deployment.postroad().display(), deployment.config());
+    let commands = [
+        "mailbox list",
+        "mailbox timeline ada@contoso.example",
+        "activity list",
+        "activity explain tuesday.0@fabrikam.example",
+        "alert list",
+        "profile history 'Contoso Exchange'",
+        "doctor",
+    ];
+    screen.act("Everything stays up until Ctrl-C. In another terminal, try");
+    for command in commands {
+        screen.quote(&format!("{postroad} --config {} {command}", config.display()));
+    }
+    screen.say(format_args!("mockex is controlled at {}", deployment.exchange.control_url()));
+    interrupted().await;
+    screen.say("stopping");
+}
+
+fn roles() -> String {
+    Role::ALL.map(Role::name).join(", ")
+}
+
+/// Ctrl-C, or SIGTERM.
+async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

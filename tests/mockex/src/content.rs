@@ -106,10 +106,6 @@ impl Content {
         self.mime.clone().unwrap_or_else(|| compose(self))
     }
 
-    pub fn recipients(&self) -> impl Iterator<Item = &Address> {
-        self.to.iter().chain(&self.cc).chain(&self.bcc)
-    }
-
     /// The element of the item: `Message`, or one of the meeting messages.
     pub fn element(&self) -> &'static str {
         element_of_class(&self.class)

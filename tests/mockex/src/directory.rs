@@ -132,10 +132,6 @@ impl Account {
         self.password.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(given)
     }
 
-    pub fn set_password(&self, password: &str) {
-        *self.password.lock().unwrap_or_else(PoisonError::into_inner) = Some(password.to_owned());
-    }
-
     /// Counts a request; also says how many there are with it.
     pub fn connect(self: &Arc<Self>) -> (Connection, usize) {
         let now = self.connections.fetch_add(1, Ordering::Relaxed) + 1;

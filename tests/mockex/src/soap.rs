@@ -5,7 +5,7 @@ pub mod envelope;
 pub mod fault;
 pub mod xml;
 
-pub use element::{Element, Malformed, Namespace};
+pub use element::{Element, Namespace};
 pub use envelope::Envelope;
 pub use fault::SoapFault;
 pub use xml::Xml;

@@ -90,7 +90,8 @@ impl Mailbox {
     /// Creates a folder; none if the parent has one of this name, whatever its case.
     pub fn create_folder(&mut self, parent: FolderKey, name: &str, class: &str) -> Option<FolderKey> {
         let name_key = name.to_lowercase();
-        let taken = self.folders.values().any(|folder| folder.parent == Some(parent) && folder.name.to_lowercase() == name_key);
+        let taken =
+            self.folders.values().any(|folder| folder.parent == Some(parent) && folder.name.to_lowercase() == name_key);
         (!taken).then(|| self.add_folder(Some(parent), name, class, None))
     }
 
@@ -161,12 +162,6 @@ impl Mailbox {
     pub fn items_of(&self, folder: FolderKey) -> impl Iterator<Item = &Item> {
         let keys = self.folders.get(&folder).into_iter().flat_map(|folder| folder.log.living());
         keys.filter_map(|key| self.items.get(&ItemKey(key)))
-    }
-
-    /// The item with this message id, for the control API.
-    pub fn by_message_id(&self, message_id: &str) -> Option<ItemKey> {
-        let same = |item: &&Item| item.content.message_id.as_deref() == Some(message_id);
-        self.items.values().find(same).map(|item| item.key)
     }
 
     /// What changed among the folders.

@@ -114,6 +114,8 @@ pub struct Deployment {
     postroad: PathBuf,
     roles: BTreeMap<Role, Process>,
     ports: BTreeMap<Role, u16>,
+    /// Hosts of the regions that the DNS does not have.
+    hosts: Vec<String>,
     folder: TempDir,
 }
 
@@ -123,13 +125,14 @@ impl Deployment {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
         let nats = Nats::start(nats::Options::default()).await?;
+        let hosts = organization.regions.iter().filter_map(|region| region.public_host.clone()).collect();
         let exchange =
             mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
         let relay = Relay::start(Security::Starttls).await?;
         let folder = TempDir::with_prefix("postroad-stage-")?;
         let free = ports::free(Role::ALL.len())?;
         let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free).collect();
-        let mut deployment = Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, folder };
+        let mut deployment = Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, hosts, folder };
         deployment.write_config(&options)?;
         for role in Role::ALL {
             let process = deployment.spawn(role)?;
@@ -254,10 +257,13 @@ impl Deployment {
         }
         let listen = |role: Role| format!("listen = \"127.0.0.1:{}\"", port(role));
         let closed = ports::free(1)?.first().copied().unwrap_or(1);
+        // The port is in the regions' URLs.
+        let hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"127.0.0.1:443\"\n")).collect();
         let text = format!(
             "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
              [network]\nreleased_hosts = [\"localhost\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
-             \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n\n[locator]\n{locator}\n\n[sync]\n{sync}\n\
+             \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
+             ask_again_ms = {retry}\n\n[sync]\n{sync}\n\
              poll_ms = {poll}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
              last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
              port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",

@@ -2,6 +2,7 @@
 //! of its own that can be killed.
 #![expect(clippy::disallowed_methods, reason = "a test tool: it reads the clock and spawns freely")]
 
+pub mod activities;
 mod deployment;
 mod mail;
 mod people;

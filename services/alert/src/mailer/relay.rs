@@ -82,7 +82,8 @@ impl Relay {
     fn message(&self, mail: &Mail) -> Result<(Address, Message), Undelivered> {
         let unfit = |why: String| Undelivered::not_accepted(format!("the mail cannot be written: {why}"));
         let recipient = mail.recipient.parse::<Address>();
-        let recipient = recipient.map_err(|error| unfit(format!("the owner's address `{}`: {error}", mail.recipient)))?;
+        let recipient =
+            recipient.map_err(|error| unfit(format!("the owner's address `{}`: {error}", mail.recipient)))?;
         let name = (!mail.recipient_name.is_empty()).then(|| mail.recipient_name.clone());
         let message = Message::builder()
             .message_id(Some(format!("<{}@{}>", mail.key, self.from.domain())))
@@ -118,7 +119,12 @@ impl Relay {
     }
 
     /// Hands over a message; `is_complete` becomes true right before the end of the content is sent.
-    async fn hand_over(&self, to: Address, content: &[u8], is_complete: &AtomicBool) -> Result<AsyncSmtpConnection, Broken> {
+    async fn hand_over(
+        &self,
+        to: Address,
+        content: &[u8],
+        is_complete: &AtomicBool,
+    ) -> Result<AsyncSmtpConnection, Broken> {
         let mut connection = self.connect().await?;
         let needs = !AsRef::<str>::as_ref(&to).is_ascii() || !AsRef::<str>::as_ref(&self.from).is_ascii();
         let offered = connection.server_info().supports_feature(Extension::SmtpUtfEight);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 
-fn person(id: u128, kind: record::Kind, name: &str, address: &str, active: bool) -> Record {
+fn person(id: u128, kind: Kind, name: &str, address: &str, active: bool) -> Record {
     let addresses = vec![EmailAddress::parse("address", address).unwrap()];
     Record { id: Uuid::from_u128(id), kind, name: name.into(), addresses, active }
 }

@@ -1,11 +1,10 @@
 //! `postroad doctor`: checks everything that Postroad stands on, and says what to do about what is wrong.
 
-use std::future::Future;
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use clap::Args;
 use postroad_core::fault::{Code, Report};
-use postroad_rig::{Config, Role};
+use postroad_rig::Role;
 use serde::Serialize;
 
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
 
 mod nats;
 mod roles;
+mod sealing;
 mod smtp;
 
 /// A check that takes longer has found its problem.
@@ -125,8 +125,13 @@ async fn checks(global: &Global) -> Vec<Check> {
         Some(file) => Check::well("configuration", format!("{} is valid", file.display())),
         None => Check::not_checked("configuration", "no --config FILE; the defaults of a single machine are looked at"),
     }];
-    checks.extend(nats::check(&config).await);
-    checks.push(if given { sealing(&config) } else { Check::not_checked("sealing key", "needs --config FILE") });
+    let (found, journal) = nats::check(&config).await;
+    checks.extend(found);
+    if given {
+        checks.extend(sealing::check(&config, journal.as_ref()).await);
+    } else {
+        checks.push(Check::not_checked("sealing key", "needs --config FILE"));
+    }
     let connection = Connection::new(config.endpoints.clone(), &global.server, &global.actor());
     for role in Role::ALL {
         checks.push(roles::health(&connection, role).await);
@@ -143,19 +148,6 @@ async fn checks(global: &Global) -> Vec<Check> {
         (None, false) => Check::not_checked("smtp relay", "needs --config FILE"),
     });
     checks
-}
-
-fn sealing(config: &Config) -> Check {
-    match config.sealing.keyring() {
-        Ok(keyring) => {
-            let former = config.sealing.former_keys.len();
-            Check::well(
-                "sealing key",
-                format!("the key with the id {} seals; {former} former keys open", keyring.current()),
-            )
-        }
-        Err(error) => Check::problem("sealing key", &error.into()),
-    }
 }
 
 /// Waits for a check as long as its patience lasts.
@@ -212,14 +204,6 @@ mod tests {
         show(&mut output, &[Check::not_checked("sealing key", "needs --config FILE")]).unwrap();
         let checks: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
         assert_eq!((&checks[0]["state"], &checks[0]["name"]), (&"not_checked".into(), &"sealing key".into()));
-    }
-
-    #[test]
-    fn a_missing_key_is_a_problem_with_its_remedy() {
-        let config = Config::parse("[sealing]\nkey_file = \"no/such.key\"\n").unwrap();
-        let check = sealing(&config);
-        assert_eq!(check.state, State::Problem);
-        assert!(check.found.contains("no/such.key"), "{check:?}");
     }
 
     #[tokio::test]

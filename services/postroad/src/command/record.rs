@@ -35,10 +35,13 @@ fn kind() -> impl clap::builder::TypedValueParser<Value = RecordKind> {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Load people from a CSV file; loading it again changes nothing
-    #[command(after_help = "Example:\n  postroad record load people.csv\n\n\
+    #[command(
+        visible_alias = "import",
+        after_help = "Example:\n  postroad record load people.csv\n\n\
         The first line names the columns, in any order: kind (user, queue, contact, account, lead), name, addresses (separated\n\
         by semicolons, the primary one first), and optionally id and active. The whole file is checked before anything is saved:\n\n  \
-        kind,name,addresses\n  user,Ada King,ada@contoso.example;ada.king@contoso.example\n  queue,Support,support@contoso.example")]
+        kind,name,addresses\n  user,Ada King,ada@contoso.example;ada.king@contoso.example\n  queue,Support,support@contoso.example"
+    )]
     Load {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]

@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage as _, Value};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{Described, dynamic, word};

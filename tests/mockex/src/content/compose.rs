@@ -19,10 +19,15 @@ pub fn compose(content: &Content) -> Bytes {
     }
     for (name, list) in [("To", &content.to), ("Cc", &content.cc), ("Reply-To", &content.reply_to)] {
         if !list.is_empty() {
-            message = message.header(name, HeaderType::Address(BuiltAddress::new_list(list.iter().map(built).collect())));
+            message =
+                message.header(name, HeaderType::Address(BuiltAddress::new_list(list.iter().map(built).collect())));
         }
     }
-    let fields = [("Message-ID", &content.message_id), ("In-Reply-To", &content.in_reply_to), ("References", &content.references)];
+    let fields = [
+        ("Message-ID", &content.message_id),
+        ("In-Reply-To", &content.in_reply_to),
+        ("References", &content.references),
+    ];
     for (name, value) in fields {
         if let Some(value) = value {
             message = message.header(name, Raw::new(value.as_str()));
@@ -56,7 +61,9 @@ pub fn compose(content: &Content) -> Bytes {
 
 fn attach<'x>(message: MessageBuilder<'x>, attachment: &'x Attachment) -> MessageBuilder<'x> {
     match &attachment.body {
-        AttachmentBody::Message(inner) => message.attachment("message/rfc822", attachment.name.as_str(), inner.to_mime().to_vec()),
+        AttachmentBody::Message(inner) => {
+            message.attachment("message/rfc822", attachment.name.as_str(), inner.to_mime().to_vec())
+        }
         AttachmentBody::File(bytes) => {
             let content_type = attachment.content_type.as_deref().unwrap_or("application/octet-stream");
             match attachment.content_id.as_deref().filter(|_| attachment.inline) {
@@ -83,13 +90,19 @@ mod tests {
         let content = Content {
             subject: Some("Žuta naranča".to_owned()),
             html: Some("<p>Dear</p>".to_owned()),
-            from: Some(Address { name: Some("User One".to_owned()), address: Some("user1@contoso.example".to_owned()) }),
+            from: Some(Address {
+                name: Some("User One".to_owned()),
+                address: Some("user1@contoso.example".to_owned()),
+            }),
             to: vec![Address { name: None, address: Some("buyer@fabrikam.example".to_owned()) }],
             message_id: Some("<1@contoso.example>".to_owned()),
             ..Content::default()
         };
         let back = read(compose(&content), Timestamp::UNIX_EPOCH, "host");
-        assert_eq!((back.subject, back.from, back.to, back.message_id), (content.subject, content.from, content.to, content.message_id));
+        assert_eq!(
+            (back.subject, back.from, back.to, back.message_id),
+            (content.subject, content.from, content.to, content.message_id)
+        );
         assert_eq!(back.html.as_deref().map(str::trim), Some("<p>Dear</p>"));
     }
 }

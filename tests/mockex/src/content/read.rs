@@ -11,7 +11,11 @@ use super::{Address, Attachment, AttachmentBody, Content, Importance, Sensitivit
 pub fn read(mime: Bytes, now: Timestamp, host: &str) -> Content {
     let mut content = match MessageParser::default().parse(mime.as_ref()) {
         Some(message) => from_message(&message, now),
-        None => Content { class: "IPM.Note".to_owned(), text: Some(String::from_utf8_lossy(&mime).into_owned()), ..Content::default() },
+        None => Content {
+            class: "IPM.Note".to_owned(),
+            text: Some(String::from_utf8_lossy(&mime).into_owned()),
+            ..Content::default()
+        },
     };
     if content.message_id.is_none() {
         content.message_id = Some(format!("<{}@{host}>", Uuid::new_v4().simple()));
@@ -21,8 +25,14 @@ pub fn read(mime: Bytes, now: Timestamp, host: &str) -> Content {
 }
 
 fn from_message(message: &mail_parser::Message<'_>, now: Timestamp) -> Content {
-    let headers: Vec<(String, String)> = message.headers_raw().map(|(name, value)| (name.trim().to_owned(), unfold(value))).collect();
-    let header = |wanted: &str| headers.iter().find(|(name, value)| name.eq_ignore_ascii_case(wanted) && !value.is_empty()).map(|(_, value)| value.clone());
+    let headers: Vec<(String, String)> =
+        message.headers_raw().map(|(name, value)| (name.trim().to_owned(), unfold(value))).collect();
+    let header = |wanted: &str| {
+        headers
+            .iter()
+            .find(|(name, value)| name.eq_ignore_ascii_case(wanted) && !value.is_empty())
+            .map(|(_, value)| value.clone())
+    };
     let first = |list: Option<&mail_parser::Address<'_>>| addresses(list).into_iter().next();
     let from = first(message.from());
     Content {
@@ -67,7 +77,11 @@ fn class(message: &mail_parser::Message<'_>) -> String {
     if root.is_content_type("multipart", "report") {
         return "REPORT.IPM.Note.NDR".to_owned();
     }
-    let method = message.parts.iter().filter(|part| part.is_content_type("text", "calendar")).find_map(|part| part.content_type()?.attribute("method"));
+    let method = message
+        .parts
+        .iter()
+        .filter(|part| part.is_content_type("text", "calendar"))
+        .find_map(|part| part.content_type()?.attribute("method"));
     match method.map(str::to_ascii_uppercase).as_deref() {
         Some("REQUEST") => "IPM.Schedule.Meeting.Request",
         Some("CANCEL") => "IPM.Schedule.Meeting.Canceled",
@@ -97,7 +111,8 @@ fn attachment(part: &MessagePart<'_>, now: Timestamp) -> Attachment {
         None => found.ctype().to_owned(),
     });
     let content_id = part.content_id().map(str::to_owned);
-    let inline = part.content_disposition().is_some_and(mail_parser::ContentType::is_inline) || (content_id.is_some() && part.content_disposition().is_none());
+    let inline = part.content_disposition().is_some_and(mail_parser::ContentType::is_inline)
+        || (content_id.is_some() && part.content_disposition().is_none());
     let name = part.attachment_name().map(str::to_owned);
     let (body, fallback) = match &part.body {
         PartType::Message(message) => {
@@ -106,15 +121,30 @@ fn attachment(part: &MessagePart<'_>, now: Timestamp) -> Attachment {
             inner.mime = Some(Bytes::copy_from_slice(message.raw_message()));
             (AttachmentBody::Message(Box::new(inner)), fallback)
         }
-        PartType::Text(text) | PartType::Html(text) => (AttachmentBody::File(Bytes::copy_from_slice(text.as_bytes())), "attachment.txt".to_owned()),
-        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => (AttachmentBody::File(Bytes::copy_from_slice(bytes)), "attachment.bin".to_owned()),
+        PartType::Text(text) | PartType::Html(text) => {
+            (AttachmentBody::File(Bytes::copy_from_slice(text.as_bytes())), "attachment.txt".to_owned())
+        }
+        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
+            (AttachmentBody::File(Bytes::copy_from_slice(bytes)), "attachment.bin".to_owned())
+        }
         PartType::Multipart(_) => (AttachmentBody::File(Bytes::new()), "attachment.bin".to_owned()),
     };
-    Attachment { key: *Uuid::new_v4().as_bytes(), name: name.unwrap_or(fallback), content_type, content_id, inline, body, modified: now }
+    Attachment {
+        key: *Uuid::new_v4().as_bytes(),
+        name: name.unwrap_or(fallback),
+        content_type,
+        content_id,
+        inline,
+        body,
+        modified: now,
+    }
 }
 
 fn addresses(list: Option<&mail_parser::Address<'_>>) -> Vec<Address> {
-    list.into_iter().flat_map(mail_parser::Address::iter).map(|found| Address { name: found.name().map(str::to_owned), address: found.address().map(str::to_owned) }).collect()
+    list.into_iter()
+        .flat_map(mail_parser::Address::iter)
+        .map(|found| Address { name: found.name().map(str::to_owned), address: found.address().map(str::to_owned) })
+        .collect()
 }
 
 fn unfold(value: &str) -> String {
@@ -149,7 +179,9 @@ mod tests {
 
     #[test]
     fn anything_at_all_is_delivered_with_a_message_id() {
-        for mime in ["", "\0\u{1}", "no headers at all", "Subject", "Content-Type: multipart/mixed; boundary=\"x\r\n\r\n--x"] {
+        for mime in
+            ["", "\0\u{1}", "no headers at all", "Subject", "Content-Type: multipart/mixed; boundary=\"x\r\n\r\n--x"]
+        {
             let content = parsed(mime);
             assert!(content.message_id.unwrap().ends_with("@mail.contoso.example>"));
         }

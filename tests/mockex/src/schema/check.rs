@@ -2,9 +2,9 @@
 //!
 //! Schema content models are deterministic, so the next child alone decides which way to go.
 
+use super::Level;
 use super::simple;
 use super::table::{Complex, Kind, Particle, Table, Type};
-use super::Level;
 use crate::soap::Element;
 
 /// Where and how a request breaks the schema.
@@ -16,7 +16,9 @@ pub struct Violation {
 
 /// Checks an element whose type is known.
 pub fn element(table: &Table, level: Level, element: &Element, type_name: &str) -> Result<(), Violation> {
-    let Some(Type::Complex(_)) = table.find(type_name, level) else { return text_element(table, level, element, type_name) };
+    let Some(Type::Complex(_)) = table.find(type_name, level) else {
+        return text_element(table, level, element, type_name);
+    };
     let chain = chain(table, level, type_name);
     attributes(table, level, element, &chain)?;
     if let Some(text_type) = chain.iter().find_map(|complex| complex.text) {
@@ -71,7 +73,10 @@ fn text_element(table: &Table, level: Level, element: &Element, type_name: &str)
 
 fn no_children(element: &Element) -> Result<(), Violation> {
     match element.children.first() {
-        Some(child) => Err(Violation::new(child, format!("The element {} cannot contain child element {}.", named(element), named(child)))),
+        Some(child) => Err(Violation::new(
+            child,
+            format!("The element {} cannot contain child element {}.", named(element), named(child)),
+        )),
         None => Ok(()),
     }
 }
@@ -81,7 +86,13 @@ fn value(table: &Table, level: Level, element: &Element, text: &str, type_name: 
         return Ok(());
     }
     let shown: String = text.chars().take(60).collect();
-    Err(Violation::new(element, format!("The '{}' element is invalid - The value '{shown}' is invalid according to its datatype '{type_name}'.", element.name)))
+    Err(Violation::new(
+        element,
+        format!(
+            "The '{}' element is invalid - The value '{shown}' is invalid according to its datatype '{type_name}'.",
+            element.name
+        ),
+    ))
 }
 
 fn fits(table: &Table, level: Level, text: &str, type_name: &str) -> bool {
@@ -89,7 +100,10 @@ fn fits(table: &Table, level: Level, text: &str, type_name: &str) -> bool {
         None => simple::is_valid(type_name, text),
         Some(Type::Enumeration(values)) => values.iter().any(|(value, since)| *value == text && *since <= level),
         Some(Type::Text(base, bounds)) => {
-            fits(table, level, text, base) && bounds.is_none_or(|(low, high)| text.trim().parse().is_ok_and(|number: i64| (low..=high).contains(&number)))
+            fits(table, level, text, base)
+                && bounds.is_none_or(|(low, high)| {
+                    text.trim().parse().is_ok_and(|number: i64| (low..=high).contains(&number))
+                })
         }
         Some(Type::List(item)) => text.split_ascii_whitespace().all(|word| fits(table, level, word, item)),
         Some(Type::Union(members)) => members.iter().any(|member| fits(table, level, text, member)),
@@ -127,7 +141,11 @@ impl Walk<'_> {
             Some(child) => Err(self.unexpected(child, &expected)),
             None => Err(Violation::new(
                 self.parent,
-                format!("The element {} has incomplete content. List of possible elements expected: '{}'.", named(self.parent), expected.join(", ")),
+                format!(
+                    "The element {} has incomplete content. List of possible elements expected: '{}'.",
+                    named(self.parent),
+                    expected.join(", ")
+                ),
             )),
         }
     }
@@ -201,8 +219,15 @@ impl Walk<'_> {
     }
 
     fn unexpected(&self, child: &Element, expected: &[&str]) -> Violation {
-        let list = if expected.is_empty() { String::new() } else { format!(" List of possible elements expected: '{}'.", expected.join(", ")) };
-        Violation::new(child, format!("The element {} has invalid child element {}.{list}", named(self.parent), named(child)))
+        let list = if expected.is_empty() {
+            String::new()
+        } else {
+            format!(" List of possible elements expected: '{}'.", expected.join(", "))
+        };
+        Violation::new(
+            child,
+            format!("The element {} has invalid child element {}.{list}", named(self.parent), named(child)),
+        )
     }
 }
 

@@ -92,7 +92,9 @@ impl Table {
                 return;
             }
             ["enum", name] => (*name, Type::Enumeration(body.iter().map(|word| level(word)).collect())),
-            ["text", name] => (*name, Type::Text(body.first().copied().unwrap_or("string"), body.get(1).copied().and_then(bounds))),
+            ["text", name] => {
+                (*name, Type::Text(body.first().copied().unwrap_or("string"), body.get(1).copied().and_then(bounds)))
+            }
             ["list", name] => (*name, Type::List(body.first().copied().unwrap_or("string"))),
             ["union", name] => (*name, Type::Union(body.to_vec())),
             [name] => (*name, Type::Complex(self.complex(body))),

@@ -75,7 +75,11 @@ impl Element {
                 }
                 Event::DocType(_) => return Err(failed("a document type is not allowed".to_owned())),
                 Event::Eof => {
-                    return if open.is_empty() { root.ok_or_else(|| failed("no root element".to_owned())) } else { Err(failed("unexpected end of file".to_owned())) };
+                    return if open.is_empty() {
+                        root.ok_or_else(|| failed("no root element".to_owned()))
+                    } else {
+                        Err(failed("unexpected end of file".to_owned()))
+                    };
                 }
                 Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
             }
@@ -97,7 +101,14 @@ impl Element {
             }
         }
         let name = local.into_inner().to_owned();
-        Ok(Self { namespace: Namespace::of(&resolved), name, attributes, children: Vec::new(), text: String::new(), offset })
+        Ok(Self {
+            namespace: Namespace::of(&resolved),
+            name,
+            attributes,
+            children: Vec::new(),
+            text: String::new(),
+            offset,
+        })
     }
 
     pub fn is(&self, namespace: Namespace, name: &str) -> bool {
@@ -176,7 +187,14 @@ pub const fn is_legal(character: char) -> bool {
 
 fn legal_characters(source: &str) -> Result<(), Malformed> {
     match source.char_indices().find(|(_, character)| !is_legal(*character)) {
-        Some((offset, character)) => Err(Malformed { offset, reason: format!("'{}', hexadecimal value 0x{:02X}, is an invalid character.", character.escape_unicode(), character as u32) }),
+        Some((offset, character)) => Err(Malformed {
+            offset,
+            reason: format!(
+                "'{}', hexadecimal value 0x{:02X}, is an invalid character.",
+                character.escape_unicode(),
+                character as u32
+            ),
+        }),
         None => Ok(()),
     }
 }
@@ -185,7 +203,11 @@ fn legal_characters(source: &str) -> Result<(), Malformed> {
 fn resolve(raw: &str) -> Result<String, String> {
     let text = quick_xml::escape::unescape(raw).map_err(|error| error.to_string())?;
     match text.chars().find(|character| !is_legal(*character)) {
-        Some(character) => Err(format!("'{}', hexadecimal value 0x{:02X}, is an invalid character.", character.escape_unicode(), character as u32)),
+        Some(character) => Err(format!(
+            "'{}', hexadecimal value 0x{:02X}, is an invalid character.",
+            character.escape_unicode(),
+            character as u32
+        )),
         None => Ok(text.into_owned()),
     }
 }
@@ -209,13 +231,28 @@ mod tests {
         let root = Element::parse(source).unwrap();
         assert!(root.is(Namespace::Soap, "a"));
         let child = root.child("Id").unwrap();
-        assert_eq!((child.namespace, child.text.as_str(), child.attribute("x")), (Namespace::Types, "a&bA", Some("<1")));
+        assert_eq!(
+            (child.namespace, child.text.as_str(), child.attribute("x")),
+            (Namespace::Types, "a&bA", Some("<1"))
+        );
         assert_eq!(position(source, child.offset), (4, 3));
     }
 
     #[test]
     fn what_a_server_refuses_is_refused() {
-        for bad in ["", "<a>", "<a></b>", "<a/><b/>", "<a>&#x1;</a>", "<a b='&#11;'/>", "<a>\u{1}</a>", "<!DOCTYPE a><a/>", "<p:a/>", "<a>&nbsp;</a>", "x<a/>"] {
+        for bad in [
+            "",
+            "<a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a>&#x1;</a>",
+            "<a b='&#11;'/>",
+            "<a>\u{1}</a>",
+            "<!DOCTYPE a><a/>",
+            "<p:a/>",
+            "<a>&nbsp;</a>",
+            "x<a/>",
+        ] {
             assert!(Element::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Element::parse(&"<a>".repeat(5000)).is_err());

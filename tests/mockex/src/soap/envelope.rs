@@ -51,7 +51,9 @@ impl Envelope {
 /// An EWS answer around what the body holds. Without a version there is no header, as on some faults.
 pub fn answer(version: Option<ServerVersion>, body: &str) -> String {
     let mut text = String::with_capacity(body.len() + 1024);
-    text.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">");
+    text.push_str(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">",
+    );
     if let Some(version) = version {
         let [major, minor, build, revision] = version.build();
         text.push_str(&format!(

@@ -21,7 +21,13 @@ pub struct SoapFault {
 
 impl SoapFault {
     pub fn new(code: &str) -> Self {
-        Self { code: code.to_owned(), text: message_text(code).to_owned(), details: Vec::new(), violation: None, in_errors_namespace: false }
+        Self {
+            code: code.to_owned(),
+            text: message_text(code).to_owned(),
+            details: Vec::new(),
+            violation: None,
+            in_errors_namespace: false,
+        }
     }
 
     pub fn busy(back_off_milliseconds: u64, form: BusyForm) -> Self {
@@ -66,7 +72,11 @@ impl SoapFault {
     fn write_details(&self, xml: &mut Xml) {
         let mut values: Vec<(&str, String)> = Vec::new();
         if let Some((line, column, violation)) = &self.violation {
-            values.extend([("LineNumber", line.to_string()), ("LinePosition", column.to_string()), ("Violation", violation.clone())]);
+            values.extend([
+                ("LineNumber", line.to_string()),
+                ("LinePosition", column.to_string()),
+                ("Violation", violation.clone()),
+            ]);
         }
         values.extend(self.details.iter().map(|(name, value)| (*name, value.clone())));
         if values.is_empty() {
@@ -91,18 +101,26 @@ pub fn message_text(code: &str) -> &'static str {
     match code {
         "ErrorServerBusy" => "The server cannot service this request right now. Try again later.",
         "ErrorInvalidServerVersion" => "The specified server version is invalid.",
-        "ErrorIncorrectSchemaVersion" => "The request is valid but does not specify the correct server version in the RequestServerVersion SOAP header.  Ensure that the RequestServerVersion header is set with the correct RequestServerVersionValue.",
+        "ErrorIncorrectSchemaVersion" => {
+            "The request is valid but does not specify the correct server version in the RequestServerVersion SOAP header.  Ensure that the RequestServerVersion header is set with the correct RequestServerVersionValue."
+        }
         "ErrorImpersonateUserDenied" => "The account does not have permission to impersonate the requested user.",
         "ErrorNonExistentMailbox" => "No mailbox with such guid.",
         "ErrorNonPrimarySmtpAddress" => "The primary SMTP address must be specified when referencing a mailbox.",
         "ErrorInvalidExchangeImpersonationHeaderData" => "The ExchangeImpersonation header data is invalid.",
         "ErrorAccountDisabled" => "The account is disabled.",
-        "ErrorMissingEmailAddress" => "When making a request as an account that does not have a mailbox, you must specify the mailbox primary SMTP address for any distinguished folder Ids.",
-        "ErrorExceededConnectionCount" => "You have exceeded the available concurrent connections for your account.  Try again once your other requests have completed.",
+        "ErrorMissingEmailAddress" => {
+            "When making a request as an account that does not have a mailbox, you must specify the mailbox primary SMTP address for any distinguished folder Ids."
+        }
+        "ErrorExceededConnectionCount" => {
+            "You have exceeded the available concurrent connections for your account.  Try again once your other requests have completed."
+        }
         "ErrorMailboxStoreUnavailable" => "The mailbox database is temporarily unavailable.",
         "ErrorMailboxMoveInProgress" => "Mailbox move in progress. Try again later.",
         "ErrorCrossSiteRequest" => "The request can't be processed because the mailbox is in another site.",
-        "ErrorNoRespondingCASInDestinationSite" => "Exchange Web Services are not currently available for this request because none of the Client Access Servers in the destination site could process the request.",
+        "ErrorNoRespondingCASInDestinationSite" => {
+            "Exchange Web Services are not currently available for this request because none of the Client Access Servers in the destination site could process the request."
+        }
         "ErrorBatchProcessingStopped" => "Batch processing stopped.",
         "ErrorInternalServerError" => "An internal server error occurred. The operation failed.",
         "ErrorFolderNotFound" => "The specified folder could not be found in the store.",
@@ -114,11 +132,17 @@ pub fn message_text(code: &str) -> &'static str {
         "ErrorInvalidIdMalformed" => "Id is malformed.",
         "ErrorAccessDenied" => "Access is denied. Check credentials and try again.",
         "ErrorFolderExists" => "A folder with the specified name already exists.",
-        "ErrorStaleObject" => "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
-        "ErrorIrresolvableConflict" => "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
+        "ErrorStaleObject" => {
+            "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item."
+        }
+        "ErrorIrresolvableConflict" => {
+            "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item."
+        }
         "ErrorToFolderNotFound" => "The destination folder could not be found.",
         "ErrorInvalidAttachmentId" => "The specified attachment Id is invalid.",
-        "ErrorSendAsDenied" => "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.",
+        "ErrorSendAsDenied" => {
+            "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account."
+        }
         "ErrorInvalidRecipients" => "At least one recipient isn't valid.",
         "ErrorNameResolutionNoResults" => "No results were found.",
         "ErrorNameResolutionMultipleResults" => "Multiple results were found.",

@@ -1,6 +1,6 @@
-//! What happened to the things of a folder, in order, each thing once: a later change takes the place of an earlier one.
+//! What happened to the things of a folder, in order: of each thing its creation, its last rewrite, its last read flag.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// The log. Keys are those of the items or folders it is about.
@@ -31,17 +31,18 @@ pub enum Change {
 
 #[derive(Clone, Copy, Debug)]
 enum Entry {
-    Living(u64),
+    Created(u64),
+    Rewritten(u64),
+    Flagged(u64),
     Gone { key: u64, created: u64 },
 }
 
+/// Where a thing's entries stand. Each kind has its own, so that a reader between them still gets what it has not seen.
 #[derive(Clone, Copy, Debug)]
 struct Marks {
     created: u64,
-    /// The last change of any kind: the position in `by_change`.
-    changed: u64,
-    /// The last change of more than the read flag.
-    rewritten: u64,
+    rewritten: Option<u64>,
+    flagged: Option<u64>,
 }
 
 // === impl ChangeLog ===
@@ -49,26 +50,32 @@ struct Marks {
 impl ChangeLog {
     pub fn create(&mut self, key: u64) {
         let sequence = self.next();
-        self.by_change.insert(sequence, Entry::Living(key));
+        self.by_change.insert(sequence, Entry::Created(key));
         self.by_creation.insert(sequence, key);
-        self.marks.insert(key, Marks { created: sequence, changed: sequence, rewritten: sequence });
+        self.marks.insert(key, Marks { created: sequence, rewritten: None, flagged: None });
     }
 
     pub fn update(&mut self, key: u64, only_read_flag: bool) {
         let sequence = self.next();
         let Some(marks) = self.marks.get_mut(&key) else { return };
-        self.by_change.remove(&marks.changed);
-        self.by_change.insert(sequence, Entry::Living(key));
-        marks.changed = sequence;
-        if !only_read_flag {
-            marks.rewritten = sequence;
+        let flagged = marks.flagged.take();
+        if only_read_flag {
+            marks.flagged = Some(sequence);
+        } else if let Some(before) = marks.rewritten.replace(sequence) {
+            self.by_change.remove(&before);
         }
+        if let Some(before) = flagged {
+            self.by_change.remove(&before);
+        }
+        self.by_change.insert(sequence, if only_read_flag { Entry::Flagged(key) } else { Entry::Rewritten(key) });
     }
 
     pub fn remove(&mut self, key: u64) {
         let sequence = self.next();
         let Some(marks) = self.marks.remove(&key) else { return };
-        self.by_change.remove(&marks.changed);
+        for entry in [Some(marks.created), marks.rewritten, marks.flagged].into_iter().flatten() {
+            self.by_change.remove(&entry);
+        }
         self.by_creation.remove(&marks.created);
         self.by_change.insert(sequence, Entry::Gone { key, created: marks.created });
     }
@@ -112,31 +119,27 @@ impl ChangeLog {
 
     fn changes(&self, high: u64, maximum: usize) -> (Vec<Change>, Cursor, bool) {
         let mut changes = Vec::new();
+        let mut created = HashSet::new();
         let mut reached = high;
         for (sequence, entry) in self.by_change.range((Excluded(high), Unbounded)) {
             if changes.len() == maximum {
                 return (changes, Cursor { high: reached, low: None }, false);
             }
-            changes.extend(self.seen_from(high, *entry));
+            match *entry {
+                Entry::Created(key) => {
+                    created.insert(key);
+                    changes.push(Change::Create(key));
+                }
+                // A thing that is new in this page is given as it is now.
+                Entry::Rewritten(key) | Entry::Flagged(key) if created.contains(&key) => {}
+                Entry::Rewritten(key) => changes.push(Change::Update(key)),
+                Entry::Flagged(key) => changes.push(Change::ReadFlag(key)),
+                Entry::Gone { key, created } if created <= high => changes.push(Change::Delete(key)),
+                Entry::Gone { .. } => {}
+            }
             reached = *sequence;
         }
         (changes, Cursor { high: self.last.max(high), low: None }, true)
-    }
-
-    fn seen_from(&self, high: u64, entry: Entry) -> Option<Change> {
-        match entry {
-            Entry::Gone { key, created } => (created <= high).then_some(Change::Delete(key)),
-            Entry::Living(key) => {
-                let marks = self.marks.get(&key)?;
-                Some(if marks.created > high {
-                    Change::Create(key)
-                } else if marks.rewritten > high {
-                    Change::Update(key)
-                } else {
-                    Change::ReadFlag(key)
-                })
-            }
-        }
     }
 
     const fn next(&mut self) -> u64 {

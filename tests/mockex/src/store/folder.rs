@@ -56,7 +56,8 @@ impl Folder {
 
     /// The element that stands for folders of this class.
     pub fn element(&self) -> &'static str {
-        let is = |class: &str| self.class.strip_prefix(class).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is =
+            |class: &str| self.class.strip_prefix(class).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         if is("IPF.Appointment") {
             "CalendarFolder"
         } else if is("IPF.Contact") {

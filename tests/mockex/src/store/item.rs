@@ -53,9 +53,4 @@ impl Item {
             fault: None,
         }
     }
-
-    /// A draft as CreateItem makes it: unread unless the client says otherwise.
-    pub fn draft(content: Content, now: Timestamp) -> Self {
-        Self { received: None, is_draft: true, ..Self::delivered(content, now, now) }
-    }
 }

@@ -2,36 +2,45 @@
 
 use async_nats::{Client, ConnectOptions, jetstream};
 use postroad_core::fault::Code;
+use postroad_journal::{Journal, Options};
 use postroad_rig::{Config, config::Nats};
 
 use super::{Check, PATIENCE, patiently};
 
-/// All checks of NATS; the later ones need the earlier ones.
-pub async fn check(config: &Config) -> Vec<Check> {
+/// All checks of NATS, of which the later ones need the earlier ones; and the journal, if there is one.
+pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
     let nats = &config.nats;
     let client = match connect(nats).await {
         Ok(client) => client,
-        Err(check) => return vec![check],
+        Err(check) => return (vec![check], None),
     };
     let info = client.server_info();
     if !client.is_server_compatible(2, 12, 0) {
-        return vec![Check::fault("nats", Code::NatsTooOld, format!("nats-server {} at {}", info.version, nats.url))];
+        let detail = format!("nats-server {} at {}", info.version, nats.url);
+        return (vec![Check::fault("nats", Code::NatsTooOld, detail)], None);
     }
     let mut checks = vec![Check::well("nats", format!("nats-server {} answers at {}", info.version, nats.url))];
-    let context = jetstream::new(client);
+    let context = jetstream::new(client.clone());
+    let mut opened = None;
     match patiently(context.query_account()).await {
         Some(Ok(account)) => {
             checks.push(Check::well(
                 "jetstream",
                 format!("{} streams, {} bytes stored", account.streams, account.storage),
             ));
-            checks.push(journal(&context, nats).await);
+            let (check, exists) = journal(&context, nats).await;
+            checks.push(check);
             checks.push(durability());
+            // Opening makes a stream that is missing, and the doctor changes nothing.
+            if exists {
+                let options = Options { stream: nats.stream.clone(), replicas: nats.replicas };
+                opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
+            }
         }
         Some(Err(error)) => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, error.to_string())),
         None => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, "it did not answer in time")),
     }
-    checks
+    (checks, opened)
 }
 
 async fn connect(nats: &Nats) -> Result<Client, Check> {
@@ -52,29 +61,28 @@ async fn connect(nats: &Nats) -> Result<Client, Check> {
     }
 }
 
-async fn journal(context: &jetstream::Context, nats: &Nats) -> Check {
+/// What is to be said about the stream, and whether it exists.
+async fn journal(context: &jetstream::Context, nats: &Nats) -> (Check, bool) {
     match patiently(context.get_stream(&nats.stream)).await {
         Some(Ok(stream)) => {
             let info = stream.cached_info();
             let (found, wanted) = (info.config.num_replicas, nats.replicas);
             let text = format!("the stream {} holds {} commits, {found} replicas", nats.stream, info.state.messages);
             if found == wanted {
-                Check::well("journal", text)
-            } else {
-                let remedy = format!(
-                    "set them with: nats stream edit {} --replicas {wanted}; or correct nats.replicas",
-                    nats.stream
-                );
-                Check::warning("journal", format!("{text} instead of {wanted}"), remedy)
+                return (Check::well("journal", text), true);
             }
+            let remedy = format!(
+                "set them with: nats stream edit {} --replicas {wanted}; or correct nats.replicas",
+                nats.stream
+            );
+            (Check::warning("journal", format!("{text} instead of {wanted}"), remedy), true)
         }
         // The first role that starts makes it.
-        Some(Err(_)) => Check::warning(
-            "journal",
-            format!("there is no stream {} yet", nats.stream),
-            "start the roles: they make it",
-        ),
-        None => Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"),
+        Some(Err(_)) => {
+            let found = format!("there is no stream {} yet", nats.stream);
+            (Check::warning("journal", found, "start the roles: they make it"), false)
+        }
+        None => (Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"), false),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     command::{profile::is_passed, step},
     failure::{Exit, Failure},
     output::{
+        Output,
         paint::{bad, good, wary},
         time,
     },
@@ -49,7 +50,7 @@ pub async fn run(
     let outcome =
         outcome.ok_or_else(|| Failure::from(&Report::new(Code::Internal, "the test ended without an outcome")))?;
     if !session.output.is_json() {
-        summary(session, &outcome)?;
+        summary(&mut session.output, &outcome)?;
     }
     Ok(if is_passed(&outcome) { Exit::Success } else { Exit::Failed })
 }
@@ -76,7 +77,7 @@ fn lines(ended: &Step, evidence: bool) -> Vec<String> {
     lines
 }
 
-fn summary(session: &mut Session, outcome: &Outcome) -> Result<(), Failure> {
+fn summary(output: &mut Output, outcome: &Outcome) -> Result<(), Failure> {
     let elapsed = time::elapsed(wire::elapsed(outcome.elapsed.as_ref()));
     let directions = [
         ("incoming email", &outcome.incoming),
@@ -84,19 +85,19 @@ fn summary(session: &mut Session, outcome: &Outcome) -> Result<(), Failure> {
         ("appointments, contacts and tasks", &outcome.appointments_contacts_tasks),
     ];
     let failing: Vec<&str> = directions.iter().filter(|(_, fault)| fault.is_some()).map(|(name, _)| *name).collect();
-    session.output.line("")?;
+    output.line("")?;
     if failing.is_empty() {
-        session.output.line(format!("{} in {elapsed}", good("Success")))?;
+        output.line(format!("{} in {elapsed}", good("Success")))?;
     } else {
-        session.output.line(format!("{} after {elapsed}: {} cannot work", bad("Failed"), failing.join(" and ")))?;
+        output.line(format!("{} after {elapsed}: {} cannot work", bad("Failed"), failing.join(" and ")))?;
     }
     if !outcome.server_version.is_empty() {
-        session.output.line(format!("server version {}", outcome.server_version))?;
+        output.line(format!("server version {}", outcome.server_version))?;
     }
     if outcome.server_allows_connections > 0 {
         let note =
             format!("by default it allows the service account {} connections", outcome.server_allows_connections);
-        session.output.line(format!("{} {note}", wary("note:")))?;
+        output.line(format!("{} {note}", wary("note:")))?;
     }
     Ok(())
 }

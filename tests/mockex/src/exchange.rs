@@ -1,0 +1,143 @@
+//! One HTTP exchange: what is common to EWS and Autodiscover, and the faults below SOAP.
+
+mod ews;
+mod reply;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::Request as HttpRequest;
+use hyper::body::Incoming;
+
+use crate::authentication::{self, Caller};
+use crate::autodiscover;
+use crate::fault::{FaultKind, Service, Target};
+use crate::ledger::Request;
+use crate::organization::State;
+use reply::Reply;
+
+/// What IIS takes by default is less; messages of tests are not.
+const LIMIT: usize = 64 << 20;
+
+/// The connection is closed without an answer.
+#[derive(Debug)]
+pub struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("closed by a fault")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// A request, read whole.
+pub(crate) struct Question {
+    pub method: Method,
+    pub path: String,
+    pub host: String,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+/// What a request is about, found out before anything is decided.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subject {
+    pub operation: Option<String>,
+    pub mailbox: Option<String>,
+}
+
+/// Answers a request.
+pub(crate) async fn handle(
+    state: Arc<State>,
+    service: Service,
+    region: Option<usize>,
+    request: HttpRequest<Incoming>,
+) -> Result<reply::HttpResponse, Closed> {
+    let question = read(request).await?;
+    let subject = match service {
+        Service::Ews => ews::subject(&question.text),
+        Service::Autodiscover => autodiscover::subject(&question),
+    };
+    let region_name = region.and_then(|index| state.regions.get(index)).map(|region| region.name.clone());
+    let target = Target {
+        service,
+        region: region_name.as_deref(),
+        mailbox: subject.mailbox.as_deref(),
+        operation: subject.operation.as_deref(),
+    };
+    let answered = answer(&state, service, region, &question, target).await;
+    state.ledger.note(Request {
+        service,
+        region: region_name.clone(),
+        operation: subject.operation.clone(),
+        mailbox: subject.mailbox.clone(),
+        with_credentials: question.headers.contains_key(http::header::AUTHORIZATION),
+        status: answered.as_ref().map_or(0, Reply::status),
+    });
+    let cut = match state.faults.take(target, |kind| matches!(kind, FaultKind::CutAnswer { .. })) {
+        Some(FaultKind::CutAnswer { percent }) => Some(percent),
+        _ => None,
+    };
+    Ok(answered?.into_response(&question.headers, cut))
+}
+
+async fn answer(
+    state: &State,
+    service: Service,
+    region: Option<usize>,
+    question: &Question,
+    target: Target<'_>,
+) -> Result<Reply, Closed> {
+    if let Some(FaultKind::Slow { milliseconds }) =
+        state.faults.take(target, |kind| matches!(kind, FaultKind::Slow { .. }))
+    {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+    let below_soap =
+        |kind: &FaultKind| matches!(kind, FaultKind::Down | FaultKind::HttpStatus { .. } | FaultKind::HtmlPage);
+    match state.faults.take(target, below_soap) {
+        Some(FaultKind::Down) => return Err(Closed),
+        Some(FaultKind::HttpStatus { status: 401, .. }) => return Ok(unauthorized(state, service, question)),
+        Some(FaultKind::HttpStatus { status, retry_after, location }) => {
+            return Ok(Reply::bare(status, retry_after, location.as_deref()));
+        }
+        Some(FaultKind::HtmlPage) => return Ok(Reply::page()),
+        _ => {}
+    }
+    let Some(caller) = authentication::caller(state, &question.headers) else {
+        return Ok(unauthorized(state, service, question));
+    };
+    Ok(respond(state, service, region, question, target, &caller))
+}
+
+fn respond(
+    state: &State,
+    service: Service,
+    region: Option<usize>,
+    question: &Question,
+    target: Target<'_>,
+    caller: &Caller,
+) -> Reply {
+    match (service, region) {
+        (Service::Ews, Some(region)) => ews::answer(state, region, question, target, caller),
+        _ => autodiscover::answer(state, question, target),
+    }
+}
+
+fn unauthorized(state: &State, service: Service, question: &Question) -> Reply {
+    Reply::unauthorized(authentication::challenge(state, service, &question.host))
+}
+
+async fn read(request: HttpRequest<Incoming>) -> Result<Question, Closed> {
+    let (parts, body) = request.into_parts();
+    let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default().to_owned();
+    let body = Limited::new(body, LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Ok(Question { method: parts.method, path: parts.uri.path().to_owned(), host, headers: parts.headers, text })
+}
+
+pub(crate) use reply::Reply as Answer;

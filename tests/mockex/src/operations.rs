@@ -1,0 +1,75 @@
+//! The operations of EWS. A request that arrives here has the right schema and an identity.
+
+mod convert_id;
+mod create_folder;
+mod delete_item;
+mod find_folder;
+mod find_item;
+mod get_attachment;
+mod get_folder;
+mod get_item;
+mod get_server_time_zones;
+mod move_item;
+mod resolve_names;
+mod response;
+mod sync_folder_hierarchy;
+mod sync_folder_items;
+mod target;
+mod update_item;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::directory::{Account, Directory};
+use crate::fault::PartialForm;
+use crate::schema::Level;
+use crate::soap::{Element, SoapFault};
+
+/// What an operation is performed with.
+pub(crate) struct Call<'a> {
+    pub directory: &'a Directory,
+    /// The mailbox that is acted upon: the impersonated account's, or the caller's own. The service account has none.
+    pub account: Option<&'a Arc<Account>>,
+    /// The schema of request and answer.
+    pub level: Level,
+    /// What a fault does to the response messages.
+    pub disturbance: Option<Disturbance>,
+    /// Asked only where a synchronisation state was given: whether a fault refuses it.
+    pub refuse_sync_state: &'a dyn Fn() -> bool,
+    pub now: Timestamp,
+}
+
+/// What a fault does to the response messages of a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Disturbance {
+    /// The first message is this error, the rest is not processed.
+    FirstError { code: String, back_off: Option<u64>, inner: bool },
+    /// Only the first messages are answered.
+    Partial { keep: usize, form: PartialForm },
+}
+
+/// Performs a checked request; gives the content of the SOAP body.
+pub(crate) fn perform(call: &Call<'_>, operation: &Element) -> Result<String, SoapFault> {
+    Ok(match operation.name.as_str() {
+        "ConvertId" => convert_id::perform(call, operation),
+        "CreateFolder" => create_folder::perform(call, operation),
+        "DeleteItem" => delete_item::perform(call, operation),
+        "FindFolder" => find_folder::perform(call, operation),
+        "FindItem" => find_item::perform(call, operation),
+        "GetAttachment" => get_attachment::perform(call, operation),
+        "GetFolder" => get_folder::perform(call, operation),
+        "GetItem" => get_item::perform(call, operation),
+        "GetServerTimeZones" => get_server_time_zones::perform(call, operation),
+        "MoveItem" => move_item::perform(call, operation),
+        "ResolveNames" => resolve_names::perform(call, operation),
+        "SyncFolderHierarchy" => sync_folder_hierarchy::perform(call, operation),
+        "SyncFolderItems" => sync_folder_items::perform(call, operation),
+        "UpdateItem" => update_item::perform(call, operation),
+        // Sending is not part of this organisation yet; the real server would do it.
+        _ => return Err(SoapFault::new("ErrorInvalidRequest")),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! The handle that a test holds.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use crate::content;
+use crate::fault::{Fault, ItemFault};
+use crate::ledger::{Counters, Request};
+use crate::options::Impersonates;
+use crate::organization::State;
+use crate::store::{FolderKey, Identifier, Item, Mailbox};
+
+/// A running organisation; dropping it stops everything.
+#[derive(Debug)]
+pub struct Running {
+    state: Arc<State>,
+    ca_pem: String,
+    control_port: u16,
+    /// Aborted when dropped.
+    _tasks: JoinSet<()>,
+}
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port cannot be had.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A certificate cannot be made.
+    #[error("no certificate: {0}")]
+    Certificate(String),
+    /// Two mailboxes have one address or principal name.
+    #[error("two mailboxes have the name {0}")]
+    AddressTaken(String),
+    /// There is no such mailbox.
+    #[error("there is no mailbox {0}")]
+    UnknownMailbox(String),
+    /// There is no such folder.
+    #[error("there is no folder {0}")]
+    UnknownFolder(String),
+    /// There is no such region.
+    #[error("there is no region {0}")]
+    UnknownRegion(String),
+}
+
+/// A message to deliver.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// An address of the mailbox.
+    pub mailbox: String,
+    /// The message; whatever it is, it is delivered.
+    pub mime: Bytes,
+    /// When it arrives; now if none.
+    pub received: Option<Timestamp>,
+    /// The folder, by distinguished id or name; the Inbox if none.
+    pub folder: Option<String>,
+    /// What is wrong with it.
+    pub fault: Option<ItemFault>,
+}
+
+/// A delivered message.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivered {
+    /// Its id in EWS.
+    pub item_id: String,
+    /// Its message id, given by the server if the message had none.
+    pub message_id: Option<String>,
+}
+
+/// A mailbox on its way to another region.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// An address of the mailbox.
+    pub mailbox: String,
+    /// Where it is served from now on.
+    pub region: String,
+    /// What the other regions answer, e.g. `ErrorMailboxMoveInProgress`; `ErrorCrossSiteRequest` if none.
+    #[serde(default)]
+    pub elsewhere: Option<String>,
+}
+
+/// What a folder holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct FolderListing {
+    /// Its name.
+    pub name: String,
+    /// Its items, oldest first.
+    pub items: Vec<ListedItem>,
+}
+
+/// An item of a listing.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedItem {
+    /// Its id in EWS.
+    pub item_id: String,
+    /// Its message id.
+    pub message_id: Option<String>,
+    /// Its subject.
+    pub subject: Option<String>,
+    /// Whether it is read.
+    pub is_read: bool,
+}
+
+// === impl Running ===
+
+impl Running {
+    pub(crate) fn new(state: Arc<State>, ca_pem: String, control_port: u16, tasks: JoinSet<()>) -> Self {
+        Self { state, ca_pem, control_port, _tasks: tasks }
+    }
+
+    /// The certificate of the organisation's authority, PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The port of Autodiscover.
+    #[must_use]
+    pub fn autodiscover_port(&self) -> u16 {
+        self.state.autodiscover_port
+    }
+
+    /// The SOAP URL of Autodiscover.
+    #[must_use]
+    pub fn autodiscover_url(&self) -> String {
+        format!("https://{}:{}/autodiscover/autodiscover.svc", self.state.public_host, self.autodiscover_port())
+    }
+
+    /// The EWS URL of a region.
+    #[must_use]
+    pub fn region_url(&self, region: &str) -> Option<String> {
+        let index = self.state.region_named(region)?;
+        self.state.regions.get(index).map(crate::organization::Region::url)
+    }
+
+    /// The EWS port of a region.
+    #[must_use]
+    pub fn region_port(&self, region: &str) -> Option<u16> {
+        let index = self.state.region_named(region)?;
+        self.state.regions.get(index).map(|region| region.port)
+    }
+
+    /// The URL of the control API.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.control_port)
+    }
+
+    /// Delivers a message.
+    ///
+    /// # Errors
+    /// There is no such mailbox or folder.
+    pub fn deliver(&self, delivery: Delivery) -> Result<Delivered, Error> {
+        self.state.deliver(delivery)
+    }
+
+    /// Sets a fault; gives its id.
+    pub fn set_fault(&self, fault: Fault) -> u64 {
+        self.state.faults.add(fault)
+    }
+
+    /// Removes a fault; says whether it was there.
+    pub fn clear_fault(&self, id: u64) -> bool {
+        self.state.faults.remove(id)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.state.faults.clear();
+    }
+
+    /// Serves a mailbox from another region.
+    ///
+    /// # Errors
+    /// There is no such mailbox or region.
+    pub fn move_mailbox(&self, movement: &Move) -> Result<(), Error> {
+        self.state.move_mailbox(movement)
+    }
+
+    /// Changes the service account's password.
+    pub fn set_service_password(&self, password: &str) {
+        password.clone_into(&mut self.state.service_account().password);
+    }
+
+    /// Changes whom the service account may impersonate.
+    pub fn set_impersonates(&self, impersonates: Impersonates) {
+        self.state.service_account().impersonates = impersonates;
+    }
+
+    /// What a folder holds.
+    ///
+    /// # Errors
+    /// There is no such mailbox or folder.
+    pub fn list_folder(&self, mailbox: &str, folder: &str) -> Result<FolderListing, Error> {
+        self.state.list_folder(mailbox, folder)
+    }
+
+    /// How much was asked.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.state.ledger.counters()
+    }
+
+    /// What was asked, the newest last; at most the last 10 000 requests.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.ledger.requests()
+    }
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn deliver(&self, delivery: Delivery) -> Result<Delivered, Error> {
+        let account = self
+            .directory
+            .by_address(&delivery.mailbox)
+            .ok_or_else(|| Error::UnknownMailbox(delivery.mailbox.clone()))?;
+        let now = Timestamp::now();
+        let content = content::read(delivery.mime, now, &self.public_host);
+        let message_id = content.message_id.clone();
+        let mut item = Item::delivered(content, delivery.received.unwrap_or(now), now);
+        item.fault = delivery.fault;
+        let mut mailbox = account.mailbox();
+        let folder = folder(&mailbox, delivery.folder.as_deref().unwrap_or("inbox"))?;
+        let key = mailbox.add_item(folder, item).ok_or_else(|| Error::UnknownFolder("inbox".to_owned()))?;
+        Ok(Delivered { item_id: Identifier::Item { mailbox: mailbox.guid, key }.encode(), message_id })
+    }
+
+    pub(crate) fn move_mailbox(&self, movement: &Move) -> Result<(), Error> {
+        let account = self
+            .directory
+            .by_address(&movement.mailbox)
+            .ok_or_else(|| Error::UnknownMailbox(movement.mailbox.clone()))?;
+        let region =
+            self.region_named(&movement.region).ok_or_else(|| Error::UnknownRegion(movement.region.clone()))?;
+        account.move_to(region, movement.elsewhere.clone().unwrap_or_else(|| "ErrorCrossSiteRequest".to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn list_folder(&self, address: &str, name: &str) -> Result<FolderListing, Error> {
+        let account = self.directory.by_address(address).ok_or_else(|| Error::UnknownMailbox(address.to_owned()))?;
+        let mailbox = account.mailbox();
+        let key = folder(&mailbox, name)?;
+        let items = mailbox.items_of(key).map(|item| ListedItem {
+            item_id: Identifier::Item { mailbox: mailbox.guid, key: item.key }.encode(),
+            message_id: item.content.message_id.clone(),
+            subject: item.content.subject.clone(),
+            is_read: item.is_read,
+        });
+        let items = items.collect();
+        let name = mailbox.folder(key).map_or_else(String::new, |folder| folder.name.clone());
+        Ok(FolderListing { name, items })
+    }
+}
+
+fn folder(mailbox: &Mailbox, name: &str) -> Result<FolderKey, Error> {
+    mailbox.named(name).ok_or_else(|| Error::UnknownFolder(name.to_owned()))
+}
