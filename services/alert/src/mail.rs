@@ -14,20 +14,23 @@ use crate::{plan::Notice, view::Profile};
 /// Faults that are explained; the others are counted.
 const EXPLAINED: usize = 5;
 
+/// Columns of a line: more would be sent encoded, and read with difficulty (RFC 5322 §2.1.1).
+const WIDE: usize = 76;
+
 const BY_ITSELF: &str = "
 What Postroad does by itself
 
-  A mailbox that works again goes on where it stopped: what arrived in the meantime is
-  fetched then, nothing is left out and nothing is fetched twice. There is no need to
-  enable it by hand.
+  A mailbox that works again goes on where it stopped: what arrived in the
+  meantime is fetched then, nothing is left out, and nothing is fetched
+  twice. There is no need to enable it by hand.
 
 To look closer
 
 ";
 
 const WHY_YOU: &str = "
-You get this mail as the owner of the profile: at most one per hour, and only while the
-profile's setting \"Send an alert email to the owner\" is on.
+You get this mail as the owner of the profile: at most one per hour, and
+only while the profile's setting \"Send an alert email to the owner\" is on.
 ";
 
 /// A mail.
@@ -65,7 +68,10 @@ pub fn compose(id: Uuid, profile: &Profile, notice: &Notice, now: Timestamp) -> 
 fn text(name: &str, notice: &Notice, now: Timestamp) -> String {
     let evidence = &notice.evidence;
     let so_far = if now < notice.hour.end() { ", so far" } else { "" };
-    let mut text = format!("More than half of the mailboxes of the email server profile \"{name}\" failed.\n\n");
+    let mut text = String::new();
+    let what = format!("More than half of the mailboxes of the email server profile \"{name}\" failed.");
+    paragraph(&mut text, "", &what);
+    text.push('\n');
     line(&mut text, format_args!("  Hour:       {}{so_far}", window(notice.hour)));
     line(&mut text, format_args!("  Processed:  {}", mailboxes(evidence.processed)));
     line(&mut text, format_args!("  Failed:     {} ({} %)", mailboxes(evidence.failed), evidence.percent()));
@@ -77,7 +83,9 @@ fn text(name: &str, notice: &Notice, now: Timestamp) -> String {
     if !others.is_empty() {
         let count = others.iter().map(|(_, count)| count).sum();
         let names: Vec<_> = others.iter().map(|(code, _)| code.name()).collect();
-        line(&mut text, format_args!("\n  {} with other faults: {}", mailboxes(count), names.join(", ")));
+        text.push('\n');
+        let others = format!("{} with other faults: {}", mailboxes(count), names.join(", "));
+        paragraph(&mut text, "  ", &others);
     }
     text.push_str(BY_ITSELF);
     line(&mut text, format_args!("  postroad mailbox list --profile {}", quoted(name)));
@@ -88,11 +96,12 @@ fn text(name: &str, notice: &Notice, now: Timestamp) -> String {
 
 fn explain(text: &mut String, code: Code, count: u64) {
     let row = code.row();
-    line(text, format_args!("\n  {}: {} ({})", mailboxes(count), row.what, row.name));
-    line(text, format_args!("    Cause:    {}.", row.cause));
-    line(text, format_args!("    Remedy:   {}.", row.remedy));
-    line(text, format_args!("    Who:      {}.", row.who.phrase()));
-    line(text, format_args!("    Postroad: {}.", by_itself(code)));
+    text.push('\n');
+    paragraph(text, "  ", &format!("{}: {} ({})", mailboxes(count), row.what, row.name));
+    paragraph(text, "    Cause:    ", &format!("{}.", row.cause));
+    paragraph(text, "    Remedy:   ", &format!("{}.", row.remedy));
+    paragraph(text, "    Who:      ", &format!("{}.", row.who.phrase()));
+    paragraph(text, "    Postroad: ", &format!("{}.", by_itself(code)));
 }
 
 /// What Postroad does about a fault by itself (core, `RetryPolicy`).
@@ -130,6 +139,27 @@ fn quoted(name: &str) -> String {
     let is_plain =
         name.starts_with(char::is_alphanumeric) && name.chars().all(|c| c.is_alphanumeric() || "-_.@".contains(c));
     if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
+/// Words after a label; the lines that follow the first begin under its words.
+fn paragraph(text: &mut String, label: &str, words: &str) {
+    text.push_str(label);
+    let indent = label.chars().count();
+    let mut column = indent;
+    for word in words.split(' ') {
+        let wide = word.chars().count();
+        if column > indent && column + 1 + wide > WIDE {
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += wide;
+    }
+    text.push('\n');
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

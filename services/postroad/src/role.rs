@@ -79,7 +79,7 @@ async fn role(context: Context) -> Result<(), Error> {
 
 async fn serve(context: Context) -> Result<(), Error> {
     match context.role {
-        Role::Profile => Err(Error::Configuration("TEMPORARY".into())),
+        Role::Profile => postroad_profile::run(context).await,
         Role::Locator => postroad_locator::run(context).await,
         Role::Sync => postroad_sync::run(context).await,
         Role::Alert => postroad_alert::run(context).await,

@@ -134,10 +134,16 @@ async fn checks(global: &Global) -> Vec<Check> {
     }
     let connection = Connection::new(config.endpoints.clone(), &global.server, &global.actor());
     for role in Role::ALL {
-        checks.push(roles::health(&connection, role).await);
+        let health = roles::health(&connection, role).await;
+        let serves = health.state == State::Well;
+        checks.push(health);
+        // A role that does not serve is one problem, not two.
+        match role {
+            Role::Crm if serves => checks.push(roles::crm(&connection).await),
+            Role::Sync if serves => checks.push(roles::workers(&connection).await),
+            Role::Profile | Role::Locator | Role::Alert | Role::Crm | Role::Sync => {}
+        }
     }
-    checks.push(roles::crm(&connection).await);
-    checks.push(roles::workers(&connection).await);
     checks.push(match (&config.alert.smtp, given) {
         (Some(smtp), _) => smtp::check(smtp).await,
         (None, true) => Check::warning(

@@ -45,7 +45,11 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
 
 async fn connect(nats: &Nats) -> Result<Client, Check> {
     let problem = |detail: String| {
-        Check::fault("nats", Code::JournalUnavailable, format!("nats.url = \"{}\": {detail}", nats.url))
+        let check = Check::fault("nats", Code::JournalUnavailable, format!("nats.url = \"{}\": {detail}", nats.url));
+        // The fault's own remedy is to ask the doctor.
+        let remedy =
+            "start nats-server 2.12 or newer with JetStream there, correct nats.url, or let the firewall pass it";
+        Check { remedy: Some(remedy.to_owned()), ..check }
     };
     let mut options = ConnectOptions::new().name("postroad doctor").connection_timeout(PATIENCE);
     if let Some(file) = &nats.credentials_file {

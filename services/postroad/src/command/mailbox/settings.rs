@@ -42,10 +42,10 @@ pub struct Flags {
     #[arg(long, value_name = "TIME")]
     process_email_from: Option<String>,
     /// Delete emails after processing; queue and forward mailboxes only
-    #[arg(long, value_name = "YES|NO", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     delete_after_processing: Option<bool>,
     /// Use the mailbox's own credentials instead of the profile's service account
-    #[arg(long, value_name = "YES|NO", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     allow_own_credentials: Option<bool>,
     /// The mailbox's own user name, in the form user@domain
     #[arg(long, value_name = "USER@DOMAIN")]

@@ -30,7 +30,7 @@ pub struct Flags {
     #[arg(long, value_name = "TYPE", value_parser = contract::choice("SERVER_TYPE", &["exchange_server_hybrid", "exchange_server", "exchange_online"], ServerType::from_str_name))]
     server_type: Option<ServerType>,
     /// Whether Autodiscover finds the server [default: yes]
-    #[arg(long, value_name = "YES|NO", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     autodiscover: Option<bool>,
     /// The EWS location, https; needed where Autodiscover is off
     #[arg(long, value_name = "URL")]
@@ -57,10 +57,10 @@ pub struct Flags {
     #[arg(long, value_name = "NUMBER")]
     maximum_concurrent_connections: Option<u32>,
     /// Move failed emails to the Undeliverable folder
-    #[arg(long, value_name = "YES|NO", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     move_failed_emails: Option<bool>,
     /// Mail the owner when more than half of the mailboxes failed in an hour
-    #[arg(long, value_name = "YES|NO", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     send_alert_email: Option<bool>,
     /// Connection timeout in milliseconds, 1-100000 [default: 100000]
     #[arg(long, value_name = "MS")]

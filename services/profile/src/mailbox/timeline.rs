@@ -1,0 +1,33 @@
+//! The event log of a mailbox as sentences.
+
+use postroad_core::{Refusal, fault::Code, mailbox::sentences};
+use postroad_journal::Journal;
+use postroad_proto::mailbox::v1::{ListTimelineRequest, ListTimelineResponse, TimelineEntry};
+use postroad_rig::{status, wire};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::registry::Mailboxes;
+
+/// A page, the oldest first.
+pub async fn list(journal: &Journal, id: Uuid, request: &ListTimelineRequest) -> Result<ListTimelineResponse, Status> {
+    let after = after(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
+    let size = wire::page_size(request.page_size);
+    let read = journal.history::<Mailboxes>(id, after, size + 1).await;
+    let mut commits = read.map_err(|error| status::failed(&error.report()))?;
+    let has_more = commits.len() > size;
+    commits.truncate(size);
+    let next = commits.last().filter(|_| has_more).map(|last| wire::page_token(&last.sequence.to_string()));
+    let entries = commits.into_iter().map(|commit| TimelineEntry {
+        at: Some(wire::timestamp(commit.at)),
+        actor: commit.actor.as_str().to_owned(),
+        sentences: commit.events.iter().flat_map(sentences).collect(),
+        sequence: commit.sequence,
+    });
+    Ok(ListTimelineResponse { entries: entries.collect(), next_page_token: next.unwrap_or_default() })
+}
+
+fn after(token: &str) -> Result<u64, Refusal> {
+    let refused = |_| Refusal::new(Code::PageTokenInvalid, "page_token", "was not issued by this call");
+    wire::page_start(token)?.map_or(Ok(0), |start| start.parse().map_err(refused))
+}
