@@ -186,5 +186,25 @@ async fn all_roles_run_in_one_process() {
     let checks = site.json(&["doctor"]);
     let passwords = checks.as_array().unwrap().iter().find(|check| check["name"] == "sealed passwords").unwrap();
     assert_eq!(passwords["state"], "well", "{checks}");
+    unreachable_server(&site, &create("Nowhere", &owner));
     site.stop().await;
+}
+
+/// Tests against a port that nobody listens on: the fault is named, and the exit code says that it failed.
+fn unreachable_server(site: &Site, created: &Output) {
+    assert!(created.status.success(), "{}", text(&created.stderr));
+    let port = ports::free(1).unwrap().remove(0);
+    let location = format!("https://localhost:{port}/EWS/Exchange.asmx");
+    let fixed = ["profile", "update", "Nowhere", "--autodiscover", "no", "--incoming-location", &location];
+    let output = site.run(&fixed);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let tested = site.run(&["profile", "test", "Nowhere", "--mailbox", "ada@contoso.example"]);
+    let shown = text(&tested.stdout);
+    assert_eq!(tested.status.code(), Some(1), "{shown}{}", text(&tested.stderr));
+    assert!(shown.contains("CONNECT_REFUSED") && shown.contains("Failed after"), "{shown}");
+    assert!(site.run(&["mailbox", "update", "ada@contoso.example", "--profile", "Nowhere"]).status.success());
+    let tested = site.run(&["mailbox", "test", "ada@contoso.example"]);
+    let shown = text(&tested.stdout);
+    assert_eq!(tested.status.code(), Some(4), "{shown}{}", text(&tested.stderr));
+    assert!(shown.contains("CONNECT_REFUSED") && shown.contains("0 of 1 passed, 1 failed"), "{shown}");
 }

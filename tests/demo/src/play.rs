@@ -183,7 +183,7 @@ impl Play<'_> {
         let mail = mails.and_then(|mails| mails.into_iter().next());
         let mail = mail.ok_or_else(|| Error::Late("the alert mail did not come".to_owned()))?;
         self.screen.good(format_args!("mail to {}", mail.to.join(", ")));
-        self.screen.quote(&stage::smtp::readable(&mail.data));
+        self.screen.quote(&mail.readable());
         Ok(())
     }
 

@@ -23,18 +23,28 @@ pub(crate) enum Found<'a> {
     Unknown,
 }
 
+/// Where to ask instead.
+pub(crate) enum Redirect {
+    /// With another address: the mailbox lives in another organisation.
+    Address(String),
+    /// At another Autodiscover.
+    Url(String),
+}
+
 /// What a request is about.
-pub(crate) fn subject(question: &Question) -> Subject {
+pub(crate) fn subject(state: &State, question: &Question) -> Subject {
     if question.method != Method::POST {
         return Subject::default();
     }
-    if is(question, SOAP) {
-        return Subject {
-            operation: Some("GetUserSettings".to_owned()),
-            mailbox: soap::addresses(&question.text).into_iter().next(),
-        };
-    }
-    Subject { operation: Some("pox".to_owned()), mailbox: pox::address(&question.text) }
+    let (operation, asked) = if is(question, SOAP) {
+        ("GetUserSettings", soap::addresses(&question.text).into_iter().next())
+    } else {
+        ("pox", pox::address(&question.text))
+    };
+    let primary = asked.as_ref().and_then(|asked| state.directory.by_address(asked));
+    let mailbox = primary.map(|account| account.address.clone()).or(asked);
+    // Autodiscover has a budget of its own, which nothing here fills: no account to count for.
+    Subject { operation: Some(operation.to_owned()), mailbox, account: None }
 }
 
 /// Answers an authenticated request.
@@ -46,6 +56,8 @@ pub(crate) fn answer(state: &State, question: &Question, target: Target<'_>) -> 
                 | FaultKind::SoapFault { .. }
                 | FaultKind::ResponseError { .. }
                 | FaultKind::InnerError { .. }
+                | FaultKind::RedirectAddress { .. }
+                | FaultKind::RedirectUrl { .. }
         )
     };
     if is(question, SOAP) && state.autodiscover_soap {
@@ -54,12 +66,20 @@ pub(crate) fn answer(state: &State, question: &Question, target: Target<'_>) -> 
         }
         return match state.faults.take(target, inside) {
             Some(FaultKind::Busy { .. }) => Answer::xml(200, soap::refused("ServerBusy")),
+            Some(FaultKind::RedirectAddress { address }) => {
+                soap::answer(state, &question.text, Some(&Redirect::Address(address)))
+            }
+            Some(FaultKind::RedirectUrl { url }) => soap::answer(state, &question.text, Some(&Redirect::Url(url))),
             Some(_) => Answer::xml(200, soap::refused("InternalServerError")),
-            None => soap::answer(state, &question.text),
+            None => soap::answer(state, &question.text, None),
         };
     }
     if is(question, POX) && state.autodiscover_pox {
         return match state.faults.take(target, inside) {
+            Some(FaultKind::RedirectAddress { address }) => {
+                Answer::xml(200, pox::redirect(&Redirect::Address(address)))
+            }
+            Some(FaultKind::RedirectUrl { url }) => Answer::xml(200, pox::redirect(&Redirect::Url(url))),
             Some(_) => Answer::xml(200, pox::error(603, "The Autodiscover service had an internal error.")),
             None => Answer::xml(200, pox::answer(state, &question.text)),
         };

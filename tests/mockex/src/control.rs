@@ -1,9 +1,12 @@
 //! The control API: plain HTTP and JSON on loopback, for tests in other languages and for people.
 
+mod letter;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request;
@@ -11,18 +14,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::fault::{Fault, ItemFault};
+use crate::options::Impersonates;
 use crate::organization::State;
 use crate::running::{Delivery, Move};
+use letter::Letter;
 
 const LIMIT: usize = 64 << 20;
 const HELP: &str = "\
 GET    /                            this text
-POST   /messages?mailbox=ADDRESS    deliver the message in the body (.eml); also &folder=NAME &fault=JSON
+POST   /messages?mailbox=ADDRESS    deliver the message in the body (.eml); also &folder=NAME &received=TIME &fault=JSON
+POST   /messages                    the same as application/json, e.g. {\"mailbox\":ADDRESS,\"from\":ADDRESS,\"subject\":\"...\",
+                                    \"text\":\"...\"}; also to, cc, html, message_id, in_reply_to, folder, received, fault
 GET    /folders/ADDRESS/FOLDER      what a folder holds
 GET    /faults                      the faults that are set
 POST   /faults                      set a fault, e.g. {\"region\":\"europe\",\"kind\":\"down\"}; answers with its id
@@ -30,6 +38,7 @@ DELETE /faults                      remove all faults
 DELETE /faults/ID                   remove one
 POST   /moves                       {\"mailbox\":ADDRESS,\"region\":NAME,\"elsewhere\":CODE}
 PUT    /service-password            the new password as {\"password\":...}
+PUT    /impersonates                whom the service account may impersonate: \"all\", \"none\", {\"only\":[ADDRESS,...]}
 GET    /counters                    how much was asked
 GET    /requests                    what was asked, the newest last
 ";
@@ -62,12 +71,21 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     if parts.method == Method::GET && parts.uri.path() == "/" {
         return Ok(respond(StatusCode::OK, HELP.to_owned()));
     }
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_json = kind.to_ascii_lowercase().starts_with("application/json");
     let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
     let query = parts.uri.query().unwrap_or_default();
-    Ok(match route(&state, &parts.method, &path, query, body) {
+    if let (&Method::POST, ["messages"], true) = (&parts.method, path.as_slice(), is_json) {
+        return Ok(answer(deliver_letter(&state, &body)));
+    }
+    Ok(answer(route(&state, &parts.method, &path, query, body)))
+}
+
+fn answer(outcome: Outcome) -> Response<Full<Bytes>> {
+    match outcome {
         Ok(value) => respond(StatusCode::OK, value.to_string()),
         Err((status, error)) => respond(status, json!({ "error": error }).to_string()),
-    })
+    }
 }
 
 fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes) -> Outcome {
@@ -101,6 +119,10 @@ fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes
             password.clone_into(&mut state.service_account().password);
             Ok(json!({}))
         }
+        ("PUT", ["impersonates"]) => {
+            state.service_account().impersonates = parsed::<Impersonates>(&body)?;
+            Ok(json!({}))
+        }
         ("GET", ["counters"]) => Ok(json!(state.ledger.counters())),
         ("GET", ["requests"]) => Ok(json!(state.ledger.requests())),
         _ => Err((StatusCode::NOT_FOUND, "no such resource; GET / lists them".to_owned())),
@@ -120,9 +142,18 @@ fn deliver(state: &State, query: &str, body: Bytes) -> Outcome {
         Some(text) => Some(parsed::<ItemFault>(text.as_bytes())?),
         None => None,
     };
+    let received = match parameter("received") {
+        Some(text) => Some(text.parse().map_err(|error: jiff::Error| (StatusCode::BAD_REQUEST, error.to_string()))?),
+        None => None,
+    };
     let mailbox = parameter("mailbox").ok_or_else(missing)?;
-    let delivery = Delivery { mailbox, mime: body, received: None, folder: parameter("folder"), fault };
+    let delivery = Delivery { mailbox, mime: body, received, folder: parameter("folder"), fault };
     Ok(json!(state.deliver(delivery).map_err(unknown)?))
+}
+
+fn deliver_letter(state: &State, body: &[u8]) -> Outcome {
+    let letter: Letter = parsed(body)?;
+    Ok(json!(state.deliver(letter.into_delivery(Timestamp::now())).map_err(unknown)?))
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, (StatusCode, String)> {

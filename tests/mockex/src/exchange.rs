@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::Request as HttpRequest;
 use hyper::body::Incoming;
 
 use crate::authentication::{self, Caller};
 use crate::autodiscover;
+use crate::directory::Account;
 use crate::fault::{FaultKind, Service, Target};
 use crate::ledger::Request;
 use crate::organization::State;
@@ -24,6 +25,12 @@ const LIMIT: usize = 64 << 20;
 /// The connection is closed without an answer.
 #[derive(Debug)]
 pub struct Closed;
+
+/// Why a request could not be read.
+enum Unread {
+    TooLarge,
+    Broken,
+}
 
 impl std::fmt::Display for Closed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,13 +47,19 @@ pub(crate) struct Question {
     pub host: String,
     pub headers: HeaderMap,
     pub text: String,
+    /// Who asks; none if the credentials are missing or wrong.
+    pub caller: Option<Caller>,
+    /// How many requests are being served for the mailbox, this one included.
+    pub concurrent: usize,
 }
 
 /// What a request is about, found out before anything is decided.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub operation: Option<String>,
+    /// The primary address if there is such a mailbox, or what was asked for instead.
     pub mailbox: Option<String>,
+    pub account: Option<Arc<Account>>,
 }
 
 /// Answers a request.
@@ -56,11 +69,18 @@ pub(crate) async fn handle(
     region: Option<usize>,
     request: HttpRequest<Incoming>,
 ) -> Result<reply::HttpResponse, Closed> {
-    let question = read(request).await?;
-    let subject = match service {
-        Service::Ews => ews::subject(&question.text),
-        Service::Autodiscover => autodiscover::subject(&question),
+    let mut question = match read(&state, request).await {
+        Ok(question) => question,
+        Err(Unread::TooLarge) => return Ok(Reply::bare(413, None, None).into_response(&HeaderMap::new(), None)),
+        Err(Unread::Broken) => return Err(Closed),
     };
+    let subject = match service {
+        Service::Ews => ews::subject(&state, &question),
+        Service::Autodiscover => autodiscover::subject(&state, &question),
+    };
+    // Counted until the answer is made: slow requests are what fills the budget.
+    let connection = subject.account.as_ref().filter(|_| question.caller.is_some()).map(Account::connect);
+    question.concurrent = connection.as_ref().map_or(0, |(_, now)| *now);
     let region_name = region.and_then(|index| state.regions.get(index)).map(|region| region.name.clone());
     let target = Target {
         service,
@@ -107,10 +127,10 @@ async fn answer(
         Some(FaultKind::HtmlPage) => return Ok(Reply::page()),
         _ => {}
     }
-    let Some(caller) = authentication::caller(state, &question.headers) else {
+    let Some(caller) = &question.caller else {
         return Ok(unauthorized(state, service, question));
     };
-    Ok(respond(state, service, region, question, target, &caller))
+    Ok(respond(state, service, region, question, target, caller))
 }
 
 fn respond(
@@ -131,13 +151,16 @@ fn unauthorized(state: &State, service: Service, question: &Question) -> Reply {
     Reply::unauthorized(authentication::challenge(state, service, &question.host))
 }
 
-async fn read(request: HttpRequest<Incoming>) -> Result<Question, Closed> {
+async fn read(state: &State, request: HttpRequest<Incoming>) -> Result<Question, Unread> {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default().to_owned();
-    let body = Limited::new(body, LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
-    let text = String::from_utf8_lossy(&body).into_owned();
-    Ok(Question { method: parts.method, path: parts.uri.path().to_owned(), host, headers: parts.headers, text })
+    let body = Limited::new(body, LIMIT).collect().await;
+    let body = body.map_err(|error| if error.is::<LengthLimitError>() { Unread::TooLarge } else { Unread::Broken })?;
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let caller = authentication::caller(state, &parts.headers);
+    let path = parts.uri.path().to_owned();
+    Ok(Question { method: parts.method, path, host, headers: parts.headers, text, caller, concurrent: 0 })
 }
 
 pub(crate) use reply::Reply as Answer;

@@ -104,6 +104,16 @@ pub enum FaultKind {
     /// SyncFolderItems and SyncFolderHierarchy refuse the state they are given (`ErrorInvalidSyncStateData`). Calls without
     /// a state are not affected and do not use it up.
     InvalidSyncState,
+    /// Autodiscover sends the client to another address, as for a mailbox that was moved to another organisation.
+    RedirectAddress {
+        /// The address to ask about instead.
+        address: String,
+    },
+    /// Autodiscover sends the client to another Autodiscover.
+    RedirectUrl {
+        /// Its URL.
+        url: String,
+    },
 }
 
 /// Which form an `ErrorServerBusy` takes.

@@ -6,11 +6,41 @@ use crate::authentication::Caller;
 use crate::directory::Account;
 use crate::options::Impersonates;
 use crate::organization::State;
-use crate::soap::{Element, Envelope, SoapFault};
+use crate::soap::{Element, Envelope, Namespace, SoapFault};
 
 /// The address, name or SID that a request impersonates, as written.
 pub fn named(envelope: &Envelope) -> Option<&Element> {
     envelope.header("ExchangeImpersonation")?.child("ConnectingSID")?.children.first()
+}
+
+/// Refuses a header that names nobody, or more than one. The server says so before it speaks of the schema.
+pub fn check(envelope: &Envelope) -> Result<(), SoapFault> {
+    let Some(header) = envelope.header("ExchangeImpersonation") else { return Ok(()) };
+    let is_name = |name: &Element| {
+        name.namespace == Namespace::Types
+            && matches!(name.name.as_str(), "PrincipalName" | "SID" | "PrimarySmtpAddress" | "SmtpAddress")
+            && !name.text.is_empty()
+    };
+    match header.children.as_slice() {
+        [sid]
+            if sid.is(Namespace::Types, "ConnectingSID")
+                && matches!(sid.children.as_slice(), [name] if is_name(name)) =>
+        {
+            Ok(())
+        }
+        _ => Err(SoapFault::new("ErrorInvalidExchangeImpersonationHeaderData")),
+    }
+}
+
+/// The account that a name, address or SID means, whichever of its addresses it is.
+///
+/// White space around it is not trimmed, as the real server does not.
+pub fn look_up<'a>(state: &'a State, named: &Element) -> Option<&'a Arc<Account>> {
+    match named.name.as_str() {
+        "PrincipalName" => state.directory.by_principal(&named.text),
+        "SID" => state.directory.by_sid(&named.text),
+        _ => state.directory.by_address(&named.text),
+    }
 }
 
 /// The account whose mailbox is acted upon; none for the service account itself.
@@ -36,21 +66,10 @@ pub fn account(state: &State, caller: &Caller, envelope: &Envelope) -> Result<Op
     if allowed { Ok(Some(account)) } else { Err(SoapFault::new("ErrorImpersonateUserDenied")) }
 }
 
-/// White space around a name is not trimmed, as the real server does not.
 fn find(state: &State, named: &Element) -> Result<Arc<Account>, SoapFault> {
-    let text = named.text.as_str();
-    if text.is_empty() {
-        return Err(SoapFault::new("ErrorInvalidExchangeImpersonationHeaderData"));
-    }
-    let directory = &state.directory;
-    let found = match named.name.as_str() {
-        "PrincipalName" => directory.by_principal(text),
-        "SID" => directory.by_sid(text),
-        _ => directory.by_address(text),
-    };
-    let account = found.ok_or_else(|| SoapFault::new("ErrorNonExistentMailbox"))?;
-    if named.name == "PrimarySmtpAddress" && !account.address.eq_ignore_ascii_case(text) {
-        return Err(SoapFault::new("ErrorNonPrimarySmtpAddress").with("SmtpAddress", account.address.clone()));
+    let account = look_up(state, named).ok_or_else(|| SoapFault::new("ErrorNonExistentMailbox"))?;
+    if named.name == "PrimarySmtpAddress" && !account.address.eq_ignore_ascii_case(&named.text) {
+        return Err(SoapFault::new("ErrorNonPrimarySmtpAddress").with("Primary", account.address.clone()));
     }
     Ok(Arc::clone(account))
 }

@@ -19,7 +19,7 @@ pub struct Request {
     pub region: Option<String>,
     /// The operation, if the request could be read that far.
     pub operation: Option<String>,
-    /// The impersonated address, or the one that Autodiscover was asked about.
+    /// The mailbox that was asked for or about: its primary address, or what the request said if there is none such.
     pub mailbox: Option<String>,
     /// Whether credentials came with it.
     pub with_credentials: bool,

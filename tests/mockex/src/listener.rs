@@ -1,6 +1,7 @@
 //! TLS on loopback, and HTTP/1.1 over it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,7 +25,11 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = socket.accept().await else { continue };
+        let Ok((stream, _)) = socket.accept().await else {
+            // Out of file handles, most likely: some connection has to end first.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         let name = region.and_then(|index| state.regions.get(index)).map(|region| region.name.as_str());
         let target = Target { service, region: name, mailbox: None, operation: None };
         if state.faults.take(target, |kind| matches!(kind, FaultKind::Down)).is_some() {

@@ -1,28 +1,33 @@
 //! `mockex`: a fake Exchange organisation as a program.
 #![expect(clippy::disallowed_methods, reason = "a test tool: it reads the environment")]
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mockex::{Options, Organization, Region, ServerVersion};
+use mockex::{Options, Organization, Region, Running, ServerVersion};
+use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt as _;
 
 const HELP: &str = "\
-When it is ready it prints one line of JSON: the URLs of the regions, of Autodiscover and of the control API, and the \
-authority's certificate. Ask the control API for / to see what it can do.
+When it is ready it prints one line of JSON: URL and port of each region and of Autodiscover, the URL of the control API, \
+and the file that holds the authority's certificate (PEM), which clients have to trust. The file goes away with the program. \
+Everything is in memory and on 127.0.0.1. Ask the control API for / to see what it can do.
 
 It ends with Ctrl-C, and where POSTROAD_EXIT_WITH_STDIN=1 is set, with its standard input.
 
 Example:
   mockex --example > organisation.toml
-  mockex --config organisation.toml";
+  mockex --config organisation.toml
+  curl CONTROL/messages?mailbox=ana@contoso.example --data-binary @letter.eml
+  curl CONTROL/faults -d '{\"region\":\"europe\",\"times\":3,\"kind\":{\"http_status\":{\"status\":503,\"retry_after\":5}}}'";
 
 /// A fake Exchange organisation: Autodiscover and EWS over HTTPS, in memory
 #[derive(Parser, Debug)]
 #[command(name = "mockex", version, after_help = HELP)]
 struct Arguments {
-    /// The organisation (TOML); without it, one region with two mailboxes
+    /// The organisation: TOML, or JSON if the name ends with .json; without it, one region with two mailboxes
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print an example of an organisation and exit
@@ -49,24 +54,38 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     let options = match &arguments.config {
         None => example(),
-        Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
-        }
+        Some(file) => read(file).map_err(|error| format!("{}: {error}", file.display()))?,
     };
     let names: Vec<String> = options.regions.iter().map(|region| region.name.clone()).collect();
     let running = Organization::start(options).await.map_err(|error| error.to_string())?;
+    let authority = authority_file(&running).map_err(|error| format!("the authority's certificate: {error}"))?;
+    let region =
+        |name: &String| serde_json::json!({ "url": running.region_url(name), "port": running.region_port(name) });
     let regions: serde_json::Map<String, serde_json::Value> =
-        names.iter().map(|name| (name.clone(), running.region_url(name).into())).collect();
+        names.iter().map(|name| (name.clone(), region(name))).collect();
     let ready = serde_json::json!({
         "regions": regions,
-        "autodiscover": running.autodiscover_url(),
+        "autodiscover": { "url": running.autodiscover_url(), "port": running.autodiscover_port() },
         "control": running.control_url(),
-        "authority": running.ca_pem(),
+        "authority_file": authority.path(),
     });
     println!("{ready}");
     stopped().await;
     Ok(())
+}
+
+fn read(file: &Path) -> Result<Options, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        return serde_json::from_str(&text).map_err(|error| error.to_string());
+    }
+    toml::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn authority_file(running: &Running) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("mockex-authority-").suffix(".pem").tempfile()?;
+    file.write_all(running.ca_pem().as_bytes())?;
+    Ok(file)
 }
 
 fn example() -> Options {

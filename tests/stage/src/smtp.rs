@@ -51,6 +51,19 @@ pub struct Mail {
     pub over_tls: bool,
 }
 
+impl Mail {
+    /// The message as a person reads it: From, To, Subject, and the text.
+    pub fn readable(&self) -> String {
+        let Some(message) = mail_parser::MessageParser::default().parse(self.data.as_bytes()) else {
+            return self.data.clone();
+        };
+        let header = |name: &str| message.header_raw(name).unwrap_or_default().trim().to_owned();
+        let subject = message.subject().unwrap_or_default();
+        let text = message.body_text(0).unwrap_or_default();
+        format!("From: {}\nTo: {}\nSubject: {subject}\n\n{}", header("From"), header("To"), text.trim_end())
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     mails: Mutex<Vec<Mail>>,

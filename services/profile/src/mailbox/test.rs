@@ -52,17 +52,17 @@ pub fn run(
     let total = u32::try_from(mailboxes.len()).unwrap_or(u32::MAX);
     let parallel = registry.policy.parallel_tests;
     let done = Arc::new(AtomicU32::new(0));
-    let tests = stream::iter(mailboxes).map(move |mailbox| {
-        let telling = Telling {
-            sender: sender.clone(),
-            total,
-            done: Arc::clone(&done),
-            address: mailbox.settings.address.to_string(),
-        };
-        let (registry, actor) = (Arc::clone(&registry), actor.clone());
-        async move { one(&registry, mailbox, &actor, &telling).await }
-    });
-    let tests = tests.buffer_unordered(parallel).filter_map(|()| async { None });
+    // The senders live in this block only: the stream ends when it does.
+    let tests = async move {
+        let tests = stream::iter(mailboxes).map(|mailbox| {
+            let address = mailbox.settings.address.to_string();
+            let telling = Telling { sender: sender.clone(), total, done: Arc::clone(&done), address };
+            let (registry, actor) = (&registry, &actor);
+            async move { one(registry, mailbox, actor, &telling).await }
+        });
+        tests.buffer_unordered(parallel).collect::<()>().await;
+    };
+    let tests = stream::once(tests).filter_map(|()| async { None });
     stream::select(ReceiverStream::new(receiver).map(Ok), tests)
 }
 

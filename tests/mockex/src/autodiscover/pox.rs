@@ -1,6 +1,6 @@
 //! The POX service.
 
-use super::{Found, find, url};
+use super::{Found, Redirect, find, url};
 use crate::organization::State;
 use crate::soap::{Element, Namespace, Xml};
 
@@ -40,14 +40,33 @@ pub fn answer(state: &State, text: &str) -> String {
                 for kind in ["EXCH", "EXPR"] {
                     xml.open("Protocol");
                     xml.text("Type", kind);
-                    xml.text("ASUrl", &url);
-                    xml.text("EwsUrl", &url);
+                    xml.text("SSL", "On");
+                    for name in ["ASUrl", "EwsUrl", "OOFUrl"] {
+                        xml.text(name, &url);
+                    }
+                    if kind == "EXPR" {
+                        xml.text("EwsPartnerUrl", &url);
+                    }
                     xml.close("Protocol");
                 }
                 xml.close("Account");
             })
         }
     }
+}
+
+/// Sends the client elsewhere.
+pub fn redirect(to: &Redirect) -> String {
+    let (action, name, target) = match to {
+        Redirect::Address(address) => ("redirectAddr", "RedirectAddr", address),
+        Redirect::Url(url) => ("redirectUrl", "RedirectUrl", url),
+    };
+    inner(|xml| {
+        xml.open("Account");
+        xml.text("Action", action);
+        xml.text(name, target);
+        xml.close("Account");
+    })
 }
 
 /// An error about the request itself: in the outer namespace.

@@ -1,6 +1,6 @@
 //! The SOAP service: GetUserSettings.
 
-use super::{Found, find, url};
+use super::{Found, Redirect, find, url};
 use crate::directory::Account;
 use crate::exchange::Answer;
 use crate::organization::State;
@@ -21,8 +21,8 @@ pub fn addresses(text: &str) -> Vec<String> {
     users.iter().filter_map(|user| user.child_text("Mailbox")).map(str::to_owned).collect()
 }
 
-/// Answers a request.
-pub fn answer(state: &State, text: &str) -> Answer {
+/// Answers a request; with a redirect, each of its users is sent there.
+pub fn answer(state: &State, text: &str, redirect: Option<&Redirect>) -> Answer {
     let envelope = match parse(text) {
         Ok(envelope) => envelope,
         Err(reason) => return Answer::xml(500, fault(&reason)),
@@ -44,12 +44,30 @@ pub fn answer(state: &State, text: &str) -> Answer {
     if !is_version || users.is_empty() || settings.is_empty() {
         return Answer::xml(200, refused("InvalidRequest"));
     }
-    Answer::xml(200, response("NoError", |xml| users.iter().for_each(|address| user(xml, state, address, &settings))))
+    let write = |xml: &mut Xml, address: &String| match redirect {
+        Some(redirect) => redirected(xml, redirect),
+        None => user(xml, state, address, &settings),
+    };
+    Answer::xml(200, response("NoError", |xml| users.iter().for_each(|address| write(xml, address))))
 }
 
 /// An answer that refuses the whole call.
 pub fn refused(code: &str) -> String {
     response(code, |_| {})
+}
+
+fn redirected(xml: &mut Xml, redirect: &Redirect) {
+    let (code, message, target) = match redirect {
+        Redirect::Address(address) => ("RedirectAddress", "Redirection address.", address),
+        Redirect::Url(url) => ("RedirectUrl", "Redirection URL.", url),
+    };
+    xml.open("UserResponse");
+    xml.text("ErrorCode", code);
+    xml.text("ErrorMessage", message);
+    xml.text("RedirectTarget", target);
+    xml.empty("UserSettingErrors", &[]);
+    xml.empty("UserSettings", &[]);
+    xml.close("UserResponse");
 }
 
 fn user(xml: &mut Xml, state: &State, address: &str, settings: &[&str]) {

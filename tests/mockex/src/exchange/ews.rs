@@ -1,5 +1,7 @@
 //! EWS: from the text of a request to the text of its answer.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
@@ -18,12 +20,17 @@ use crate::soap::{Element, Envelope, SoapFault, element, envelope};
 const PATH: &str = "/ews/exchange.asmx";
 
 /// What a request is about, as far as it can be read.
-pub fn subject(text: &str) -> Subject {
-    let Ok(envelope) = parse(text) else { return Subject::default() };
-    Subject {
-        operation: Some(envelope.operation_name().to_owned()),
-        mailbox: impersonation::named(&envelope).map(|named| named.text.clone()),
-    }
+pub fn subject(state: &State, question: &Question) -> Subject {
+    let Ok(envelope) = parse(&question.text) else { return Subject::default() };
+    let named = impersonation::named(&envelope);
+    let account = match (named, &question.caller) {
+        (Some(named), _) => impersonation::look_up(state, named).cloned(),
+        (None, Some(Caller::Owner(own))) => Some(Arc::clone(own)),
+        (None, _) => None,
+    };
+    let mailbox =
+        account.as_ref().map(|account| account.address.clone()).or_else(|| named.map(|named| named.text.clone()));
+    Subject { operation: Some(envelope.operation_name().to_owned()), mailbox, account }
 }
 
 /// Answers an authenticated request.
@@ -39,7 +46,7 @@ pub fn answer(state: &State, region: usize, question: &Question, target: Target<
         return Reply::bare(415, None, None);
     }
     let Some(region_state) = state.regions.get(region) else { return Reply::bare(404, None, None) };
-    match perform(state, region, region_state, &question.text, target, caller) {
+    match perform(state, region, region_state, question, target, caller) {
         Ok(body) => Reply::xml(200, envelope::answer(Some(region_state.version), &body)),
         Err(fault) => {
             let version = (!fault.in_errors_namespace).then_some(region_state.version);
@@ -52,21 +59,20 @@ fn perform(
     state: &State,
     index: usize,
     region: &Region,
-    text: &str,
+    question: &Question,
     target: Target<'_>,
     caller: &Caller,
 ) -> Result<String, SoapFault> {
+    let text = &question.text;
     let envelope = parse(text)?;
     let level = version(region.version, &envelope)?;
+    impersonation::check(&envelope)?;
     schema::check(&envelope, level).map_err(|violation| broken(text, violation.offset, violation.text))?;
     let account = impersonation::account(state, caller, &envelope)?;
-    let connection = account.as_ref().map(crate::directory::Account::connect);
     if let Some(account) = account.as_ref().filter(|account| account.region() != index) {
         return Err(SoapFault::new(&account.elsewhere()));
     }
-    if state.limit_concurrency
-        && connection.as_ref().is_some_and(|(_, now)| *now > region.version.maximum_concurrency())
-    {
+    if state.limit_concurrency && question.concurrent > region.version.maximum_concurrency() {
         return Err(SoapFault::new("ErrorExceededConnectionCount"));
     }
     let disturbance = disturbance(state, target)?;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use futures::stream;
+use futures::{Stream, StreamExt as _, stream};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
@@ -18,6 +18,8 @@ pub type HttpResponse = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 
 /// Answers below this many bytes are not compressed.
 const COMPRESSED: usize = 2048;
+/// An answer that will break off is written in pieces of this size, each flushed before the next.
+const PIECE: usize = 16 << 10;
 
 /// An answer before it is written.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Reply {
     /// A status as IIS answers it.
     pub fn bare(status: u16, retry_after: Option<u32>, location: Option<&str>) -> Self {
         let body = match (status, retry_after) {
+            (413, _) => String::new(),
             (503, None) => "<h2>Service Unavailable</h2>".to_owned(),
             (503, Some(_)) | (300..=399, _) => String::new(),
             _ => format!("<html><head><title>{status}</title></head><body><h1>Server Error</h1></body></html>"),
@@ -94,6 +97,11 @@ impl Reply {
             body = compressed;
             self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        if request.contains_key("return-client-request-id")
+            && let Some(id) = request.get("client-request-id")
+        {
+            self.headers.insert("client-request-id", id.clone());
+        }
         self.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let body = match cut {
             Some(percent) => broken(body, percent),
@@ -114,9 +122,19 @@ fn compress(body: &[u8]) -> Option<Bytes> {
 
 fn broken(body: Bytes, percent: u8) -> UnsyncBoxBody<Bytes, std::io::Error> {
     let length = body.len() * usize::from(percent.min(99)) / 100;
-    let frames = [
-        Ok(Frame::data(body.slice(..length))),
-        Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault")),
-    ];
-    StreamBody::new(stream::iter(frames)).boxed_unsync()
+    let pieces: Vec<Bytes> = body.slice(..length).chunks(PIECE).map(Bytes::copy_from_slice).collect();
+    let pieces = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
+    let end = Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault"));
+    StreamBody::new(with_pauses(pieces.chain([end]))).boxed_unsync()
+}
+
+/// hyper drops what it has not flushed when a body fails, and it flushes when a body has nothing to give for a moment.
+fn with_pauses<T>(pieces: impl Iterator<Item = T> + Send) -> impl Stream<Item = T> + Send
+where
+    T: Send,
+{
+    stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    })
 }
