@@ -3,7 +3,8 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    sync::mpsc,
     time::Duration,
 };
 
@@ -47,7 +48,15 @@ impl Site {
     fn run(&self, line: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postroad"));
         command.args(line).env_clear().env("USER", "ada").env("POSTROAD_CONFIG", self.path("postroad.toml"));
-        command.output().unwrap()
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id().to_string();
+        let (ended, output) = mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait_with_output()));
+        // A stream that never ends must fail the test instead of stopping it.
+        output.recv_timeout(DEADLINE).map(Result::unwrap).unwrap_or_else(|_| {
+            let _ = Command::new("kill").arg(&id).status();
+            panic!("{line:?} did not end")
+        })
     }
 
     /// What a command answers as JSON.

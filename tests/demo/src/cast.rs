@@ -25,9 +25,7 @@ pub fn organization() -> Options {
         region.public_host = Some(format!("mail.{name}.contoso.example"));
         region
     });
-    let mut options = Options::contoso(regions.into());
-    options.host_names = vec!["autodiscover.contoso.example".to_owned()];
-    options
+    Options::contoso(regions.into())
 }
 
 /// The account that impersonates.

@@ -83,7 +83,7 @@ pub enum FaultKind {
         /// E.g. `ErrorServerBusy`.
         code: String,
     },
-    /// The right answer, of which only this share of the bytes is sent before the connection is cut.
+    /// The right answer, of which at most this share of the bytes is sent before the connection is cut.
     CutAnswer {
         /// 0 to 99.
         percent: u8,

@@ -18,7 +18,7 @@ pub struct Options {
     /// The host name in every URL the organisation hands out, for regions that name none. Certificates hold it.
     #[serde(default = "localhost")]
     pub public_host: String,
-    /// More host names for the certificates, for clients that map names to 127.0.0.1 themselves.
+    /// More host names for the certificates, besides the domains and their `autodiscover.` names, for clients that map names to 127.0.0.1 themselves.
     #[serde(default)]
     pub host_names: Vec<String>,
     /// Whether `/autodiscover/autodiscover.svc` exists (404 otherwise).

@@ -53,6 +53,7 @@ impl Organization {
     /// A port cannot be had, or two mailboxes have one address.
     pub async fn start(options: Options) -> Result<Running, Error> {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), options.public_host.clone()];
+        names.extend(options.domains.iter().flat_map(|domain| [domain.clone(), format!("autodiscover.{domain}")]));
         names.extend(options.host_names.iter().cloned());
         names.extend(options.regions.iter().filter_map(|region| region.public_host.clone()));
         names.sort();

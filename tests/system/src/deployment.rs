@@ -48,7 +48,7 @@ impl Role {
 }
 
 /// Distances that a test wants shorter than a deployment does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Distance of polls.
     pub poll: Duration,
@@ -60,8 +60,6 @@ pub struct Options {
     pub first_probe: Duration,
     /// How long a partition stays with a dead worker.
     pub lease: Duration,
-    /// Where the processes' logs go besides the test's own folder; kept where given.
-    pub logs: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -72,7 +70,6 @@ impl Default for Options {
             retry_attempts: 10,
             first_probe: Duration::from_millis(1000),
             lease: Duration::from_millis(2000),
-            logs: None,
         }
     }
 }
@@ -189,6 +186,15 @@ impl Deployment {
         Err(Error::Other(format!("the role {} does not serve:\n{log}", role.name())))
     }
 
+    /// Everything that the roles wrote into their logs.
+    pub fn logs(&self) -> Result<String, Error> {
+        let mut all = String::new();
+        for role in Role::ALL {
+            all.push_str(&std::fs::read_to_string(self.log_file(role))?);
+        }
+        Ok(all)
+    }
+
     /// The end of a role's log.
     pub fn log(&self, role: Role) -> String {
         self.roles.get(&role).map(Process::log).unwrap_or_default()
@@ -232,9 +238,13 @@ impl Deployment {
 
     fn spawn(&self, role: Role) -> Result<Process, Error> {
         let config = self.config().display().to_string();
-        let log = self.folder.path().join(format!("{}.log", role.name()));
+        let log = self.log_file(role);
         let arguments = [role.name(), "--config", config.as_str()];
         Ok(Process::start(&self.postroad, &arguments, &[], &log)?)
+    }
+
+    fn log_file(&self, role: Role) -> PathBuf {
+        self.folder.path().join(format!("{}.log", role.name()))
     }
 
     fn channel(&self, role: Role) -> Channel {

@@ -1,9 +1,9 @@
 //! The whole of Postroad on one stage: nats-server, a fake Exchange organisation, a mail relay, and each role as a process
 //! of its own that can be killed.
-#![expect(clippy::disallowed_methods, reason = "a test tool: it reads the clock and spawns freely")]
 
 pub mod activities;
 mod deployment;
+pub mod histories;
 mod mail;
 mod people;
 

@@ -15,10 +15,10 @@ pub fn letter(play: &str, number: usize, recipient: &str) -> Vec<u8> {
         .subject(format!("Order {number}: 12 × Füllhalter"))
         .message_id(message_id(play, number))
         .text_body(format!("Dear customer,\r\n\r\nthis is letter {number}.\r\n"));
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         letter = letter.html_body(format!("<p>Dear customer,</p><p>this is letter <b>{number}</b>.</p>"));
     }
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         letter = letter.attachment("text/csv", "order.csv", format!("number\r\n{number}\r\n"));
     }
     letter.write_to_vec().unwrap_or_default()

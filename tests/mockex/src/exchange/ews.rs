@@ -67,7 +67,12 @@ fn perform(
     let envelope = parse(text)?;
     let level = version(region.version, &envelope)?;
     impersonation::check(&envelope)?;
-    schema::check(&envelope, level).map_err(|violation| broken(text, violation.offset, violation.text))?;
+    schema::check(&envelope, level).map_err(|violation| {
+        if schema::check(&envelope, Level::newest_of(region.version)).is_ok() {
+            return SoapFault::new("ErrorIncorrectSchemaVersion");
+        }
+        broken(text, violation.offset, violation.text)
+    })?;
     let account = impersonation::account(state, caller, &envelope)?;
     if let Some(account) = account.as_ref().filter(|account| account.region() != index) {
         return Err(SoapFault::new(&account.elsewhere()));
