@@ -6,6 +6,7 @@ mod deployment;
 pub mod histories;
 mod mail;
 mod people;
+pub mod scene;
 
 pub use deployment::{Deployment, Error, Options, Role};
 pub use mail::{letter, message_id};

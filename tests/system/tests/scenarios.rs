@@ -1,0 +1,9 @@
+//! Postroad as its users meet it: every role a process of its own, in front of a fake Exchange.
+
+mod scenarios {
+    pub mod bad_input;
+    pub mod failures;
+    pub mod main_job;
+    pub mod messages;
+    pub mod owners;
+}
