@@ -110,13 +110,16 @@ impl Cycle<'_> {
         if cursor.is_none() && mailbox.sync.processed > 0 {
             self.forget_decided(&mut changes).await?;
         }
-        let (skipped, wanted) = self.judge(mailbox, profile, &changes);
-        let has_work = !(skipped.is_empty() && wanted.is_empty() && mailbox.sync.to_move.is_empty());
+        let has_work =
+            !(changes.listed.is_empty() && self.deferred(mailbox).is_empty() && mailbox.sync.to_move.is_empty());
         if has_work {
             self.start().await?;
         }
+        // As of that commit: what an administrator set before a message arrived holds for it.
+        let Some(mailbox) = self.known.state.live().cloned() else { return Err(Stop::Refused) };
+        let (skipped, wanted) = self.judge(&mailbox, profile, &changes);
         let mut outcomes = skipped;
-        outcomes.extend(fetching::promote_all(self.worker, &*exchange, mailbox, &wanted).await?);
+        outcomes.extend(fetching::promote_all(self.worker, &*exchange, &mailbox, &wanted).await?);
         let tried = outcomes.iter().any(|outcome| matches!(outcome.result, ItemResult::Failed(_)));
         self.finish(Some(changes.cursor), outcomes).await?;
         if tried {

@@ -1,4 +1,5 @@
 //! Postroad as its users meet it: every role a process of its own, in front of a fake Exchange.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod scenarios {
     pub mod bad_input;

@@ -130,7 +130,8 @@ async fn an_absent_crm_or_locator_disables_nobody() {
     }
     scene.deliver("absent", 1, ADA).unwrap();
     let mailbox = scene.until(ADA, "waiting", |mailbox| mailbox.fault.is_some()).await.unwrap();
-    assert!(is_enabled(&mailbox) && !mailbox.disabled_by_fault, "{mailbox:?}");
+    let incoming = mailbox.incoming.unwrap();
+    assert!(incoming.enabled && !mailbox.disabled_by_fault, "{mailbox:?}");
     for role in [Role::Crm, Role::Locator] {
         scene.deployment.restart(role).await.unwrap();
     }

@@ -48,7 +48,7 @@ async fn mail_arrives_in_the_crm_with_everything_that_it_has() {
     assert_eq!(verdicts[0].email_id, email.id);
 
     let timeline = scene.timeline(ADA).await.unwrap().join("\n");
-    for told in ["created", "approved", "tested", "claimed", "10"] {
+    for told in ["created", "approved", "test passed", "took it over", "10 messages decided"] {
         assert!(timeline.to_lowercase().contains(told), "{told} is not told by:\n{timeline}");
     }
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
