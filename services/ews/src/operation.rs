@@ -15,9 +15,9 @@ pub mod get_folder;
 pub mod get_item;
 pub mod move_item;
 pub mod sync_folder_items;
-pub mod update_item;
 #[cfg(test)]
 mod tests;
+pub mod update_item;
 
 /// Something a server can be asked to do.
 pub trait Operation {

@@ -134,8 +134,8 @@ impl MailboxAdministration {
     }
 
     /// Does the same to many; each is changed or refused for itself.
-    async fn each<'a, F: Future<Output = Result<Executed<Mailboxes>, Status>>>(
-        &'a self,
+    async fn each<F: Future<Output = Result<Executed<Mailboxes>, Status>>>(
+        &self,
         selection: Option<MailboxSelection>,
         doing: impl Fn(Mailbox) -> F,
     ) -> Result<Vec<MailboxResult>, Status> {

@@ -35,7 +35,7 @@ pub enum Probed {
     /// A step began or ended.
     Step(Step),
     /// The last word.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
     /// The locator does not answer; nothing is known.
     Unavailable(Report),
 }
@@ -77,7 +77,7 @@ impl Prober for Locator {
                 match message {
                     Ok(message) => message.report.map(|report| match report {
                         test_mailbox_response::Report::Step(step) => Probed::Step(step),
-                        test_mailbox_response::Report::Outcome(outcome) => Probed::Outcome(outcome),
+                        test_mailbox_response::Report::Outcome(outcome) => Probed::Outcome(Box::new(outcome)),
                     }),
                     Err(status) => Some(unavailable(&status)),
                 }

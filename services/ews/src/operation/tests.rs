@@ -14,7 +14,8 @@ fn read_by_all(text: &str) -> usize {
     let ids = vec![ItemId::new("a"), ItemId::new("b")];
     let read = [
         answer(&ConvertId::probe("user1@contoso.example"), text).is_ok_and(|answer| answer.is_some()),
-        answer(&CreateFolder { parent: inbox.clone(), name: "x".to_owned() }, text).is_ok_and(|answer| answer.is_some()),
+        answer(&CreateFolder { parent: inbox.clone(), name: "x".to_owned() }, text)
+            .is_ok_and(|answer| answer.is_some()),
         answer(&FindFolder::named(inbox.clone(), "x"), text).is_ok_and(|answer| answer.is_some()),
         answer(&FindItem::all(inbox.clone()), text).is_ok_and(|answer| answer.is_some()),
         answer(&GetFolder::one(inbox.clone()), text).is_ok_and(|answer| answer.is_some()),

@@ -80,7 +80,7 @@ async fn probe(
     while let Some(probed) = steps.next().await {
         match probed {
             Probed::Step(step) => send(sender, test_profile_response::Report::Step(step)).await,
-            Probed::Outcome(outcome) => return outcome,
+            Probed::Outcome(outcome) => return *outcome,
             Probed::Unavailable(report) => return failed(sender, report).await,
         }
     }
