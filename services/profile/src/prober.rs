@@ -33,7 +33,7 @@ pub struct Probe {
 #[derive(Clone, Debug)]
 pub enum Probed {
     /// A step began or ended.
-    Step(Step),
+    Step(Box<Step>),
     /// The last word.
     Outcome(Box<Outcome>),
     /// The locator does not answer; nothing is known.
@@ -76,7 +76,7 @@ impl Prober for Locator {
             .filter_map(move |message| async move {
                 match message {
                     Ok(message) => message.report.map(|report| match report {
-                        test_mailbox_response::Report::Step(step) => Probed::Step(step),
+                        test_mailbox_response::Report::Step(step) => Probed::Step(Box::new(step)),
                         test_mailbox_response::Report::Outcome(outcome) => Probed::Outcome(Box::new(outcome)),
                     }),
                     Err(status) => Some(unavailable(&status)),

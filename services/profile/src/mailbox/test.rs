@@ -136,7 +136,7 @@ async fn probe(
     let mut unavailable = Report::new(Code::LocatorUnavailable, "the test ended without an outcome");
     while let Some(probed) = steps.next().await {
         match probed {
-            Probed::Step(step) => telling.step(step).await,
+            Probed::Step(step) => telling.step(*step).await,
             Probed::Outcome(outcome) => {
                 registry.learn(profile.id, outcome.server_allows_connections);
                 return Some(PerDirection::default().filled(mailbox, |direction| fault(&outcome, direction)));

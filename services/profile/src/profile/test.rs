@@ -79,7 +79,7 @@ async fn probe(
     let mut steps = registry.prober.probe(probe).await;
     while let Some(probed) = steps.next().await {
         match probed {
-            Probed::Step(step) => send(sender, test_profile_response::Report::Step(step)).await,
+            Probed::Step(step) => send(sender, test_profile_response::Report::Step(*step)).await,
             Probed::Outcome(outcome) => return *outcome,
             Probed::Unavailable(report) => return failed(sender, report).await,
         }
