@@ -21,8 +21,6 @@ mod record;
 mod settings;
 mod verdict;
 
-#[cfg(test)]
-mod tests;
 
 /// An aggregate whose events the journal can store.
 pub trait Recorded: Aggregate {
