@@ -21,7 +21,6 @@ mod record;
 mod settings;
 mod verdict;
 
-
 /// An aggregate whose events the journal can store.
 pub trait Recorded: Aggregate {
     /// Its kind.
