@@ -133,22 +133,17 @@ impl Summary {
         self.delivered > 0 && self.tracked == self.delivered && self.missing == 0 && self.duplicates == 0
     }
 
-    /// One line of JSON.
+    /// One line of JSON, in this order.
     pub fn json(&self) -> String {
-        serde_json::json!({
-            "delivered": self.delivered,
-            "tracked": self.tracked,
-            "duplicates": self.duplicates,
-            "missing": self.missing,
-            "alert_mails": self.alert_mails,
-            "arrival_to_crm_ms": { "p50": milliseconds(self.p50), "p99": milliseconds(self.p99) },
-        })
-        .to_string()
+        let Self { delivered, tracked, duplicates, missing, alert_mails, p50, p99 } = self;
+        let value = |time: &Option<u128>| time.map_or_else(|| "null".to_owned(), |time| time.to_string());
+        format!(
+            "{{\"delivered\":{delivered},\"tracked\":{tracked},\"duplicates\":{duplicates},\"missing\":{missing},\
+             \"alert_mails\":{alert_mails},\"arrival_to_crm_ms\":{{\"p50\":{},\"p99\":{}}}}}",
+            value(p50),
+            value(p99)
+        )
     }
-}
-
-fn milliseconds(time: Option<u128>) -> Option<u64> {
-    time.and_then(|time| u64::try_from(time).ok())
 }
 
 /// The value that so many per cent of the sorted values do not exceed (nearest rank).

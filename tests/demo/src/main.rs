@@ -39,7 +39,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(arguments());
     let screen = Screen::new(arguments.json);
     // Dropping the play ends every process that it started.
     tokio::select! {
@@ -49,6 +49,16 @@ async fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// The command line. The alias ends with `--` already, so that both `cargo demo --once` and `cargo demo -- --once` are
+/// understood.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "--") {
+        arguments.remove(1);
+    }
+    arguments
 }
 
 async fn run(arguments: &Arguments, screen: Screen) -> ExitCode {
