@@ -258,7 +258,7 @@ impl<O: Observer> Test<'_, O> {
 fn logged_on(user: &str, server: Option<&ServerVersion>, connections: u32) -> Ended {
     let Some(server) = server else { return Ended::Passed(format!("{user} logged on")) };
     let allowed = server.default_concurrency();
-    let found = format!("{user} logged on to {} ({server})", server.product());
+    let found = format!("{user} logged on to {server}");
     if connections > allowed {
         return Ended::Warning(format!(
             "{found}; it allows {allowed} connections by default, so at most {allowed} of the profile's {connections} are used"

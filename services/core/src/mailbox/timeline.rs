@@ -39,11 +39,12 @@ pub fn sentences(event: &Event) -> Vec<String> {
         }
         Event::AttemptFailed { .. } => failed(event),
         Event::Throttled { until, report, .. } => {
-            vec![format!("{}; nothing is sent before {until}.", report.sentence())]
+            vec![format!("{}; nothing is sent before {}.", report.sentence(), second(*until))]
         }
         Event::Recovered { report, since, .. } => {
             vec![format!(
-                "Recovered by itself and enabled again. It had been disabled since {since}: {}.",
+                "Recovered by itself and enabled again. It had been disabled since {}: {}.",
+                second(*since),
                 report.sentence()
             )]
         }
@@ -110,7 +111,7 @@ fn failed(event: &Event) -> Vec<String> {
     let Event::AttemptFailed { report, failures, next_attempt, disables, .. } = event else { return Vec::new() };
     let then = match (disables, next_attempt) {
         (true, next) => format!("The mailbox is disabled. {}", probe_sentence(*next)),
-        (false, Some(at)) => format!("Failure {failures} in a row; next attempt at {at}."),
+        (false, Some(at)) => format!("Failure {failures} in a row; next attempt at {}.", second(*at)),
         (false, None) => probe_sentence(None),
     };
     vec![format!("Synchronization failed: {} {then}", explained(report))]
@@ -123,9 +124,14 @@ fn explained(report: &Report) -> String {
 
 fn probe_sentence(next: Option<Timestamp>) -> String {
     match next {
-        Some(at) => format!("It is probed at {at} and enabled again when the cause is gone."),
+        Some(at) => format!("It is probed at {} and enabled again when the cause is gone.", second(at)),
         None => "It is probed again when its profile or the mailbox is changed.".to_owned(),
     }
+}
+
+/// A time as people read it: to the second.
+fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn reason_of(trigger: Trigger) -> &'static str {
