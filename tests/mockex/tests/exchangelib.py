@@ -1,7 +1,10 @@
-"""Asks an organisation for the Inbox of a mailbox, impersonating it. Question on standard input, answer on standard output: JSON."""
+"""Asks an organisation for the Inbox of a mailbox, impersonating it. The argument is the folder
+of the packages; question on standard input, answer on standard output: JSON."""
 
 import json
 import sys
+
+sys.path.insert(0, sys.argv[1])
 
 from exchangelib import BASIC, IMPERSONATION, Account, BaseProtocol, Configuration, Credentials, EWSTimeZone
 from exchangelib.autodiscover.protocol import AutodiscoverProtocol

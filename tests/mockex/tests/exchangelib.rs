@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 const PACKAGE: &str = "exchangelib==5.6.0";
 
-/// The Python of an environment with the package, made once and kept; none where there is no Python at all.
-fn python() -> Option<PathBuf> {
+/// A folder with the package, made once and kept; none where there is no Python at all. A folder of its own needs neither
+/// venv nor the right to change the system's packages.
+fn packages() -> Option<PathBuf> {
     match Command::new("python3").arg("--version").output() {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         found => succeeded("python3 --version", &found.unwrap()),
@@ -22,19 +23,18 @@ fn python() -> Option<PathBuf> {
     // Several test processes may come at once; the lock goes away with the file handle.
     let lock = File::create(folder.join("exchangelib.lock")).unwrap();
     lock.lock().unwrap();
-    let environment = folder.join(PACKAGE.replace("==", "-"));
-    let (python, complete) = (environment.join("bin/python"), environment.join("complete"));
+    let packages = folder.join(format!("{}-packages", PACKAGE.replace("==", "-")));
+    let complete = packages.join("complete");
     if !complete.exists() {
-        if environment.exists() {
-            fs::remove_dir_all(&environment).unwrap();
+        if packages.exists() {
+            fs::remove_dir_all(&packages).unwrap();
         }
-        let venv = Command::new("python3").args(["-m", "venv"]).arg(&environment).output().unwrap();
-        succeeded("python3 -m venv", &venv);
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-        succeeded("pip install", &Command::new(&python).args(pip).output().unwrap());
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE, "--target"];
+        let installed = Command::new("python3").args(pip).arg(&packages).output().unwrap();
+        succeeded("pip install", &installed);
         fs::write(complete, "").unwrap();
     }
-    Some(python)
+    Some(packages)
 }
 
 fn succeeded(what: &str, output: &Output) {
@@ -43,12 +43,13 @@ fn succeeded(what: &str, output: &Output) {
 }
 
 /// What the script finds.
-fn ask(python: &Path, question: &Value) -> Value {
+fn ask(packages: &Path, question: &Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchangelib.py");
     // Isolated: the script's own folder would hide the package, whose name the script has.
-    let mut child = Command::new(python)
+    let mut child = Command::new("python3")
         .arg("-I")
         .arg(script)
+        .arg(packages)
         .env("NO_PROXY", "*")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -84,7 +85,7 @@ fn deliver(exchange: &Running, mailbox: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exchangelib_finds_what_was_delivered() {
-    let Some(python) = tokio::task::spawn_blocking(python).await.unwrap() else {
+    let Some(packages) = tokio::task::spawn_blocking(packages).await.unwrap() else {
         println!("skipped: python3 is not installed");
         return;
     };
@@ -110,8 +111,8 @@ async fn exchangelib_finds_what_was_delivered() {
             "password": password,
             "mailbox": mailbox,
         });
-        let python = python.clone();
-        let found = tokio::task::spawn_blocking(move || ask(&python, &question)).await.unwrap();
+        let packages = packages.clone();
+        let found = tokio::task::spawn_blocking(move || ask(&packages, &question)).await.unwrap();
         assert_eq!(found["inbox"], json!(expected), "{region}");
         assert_eq!(found["synchronised"], json!(expected), "{region}");
         assert_eq!(

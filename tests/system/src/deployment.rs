@@ -111,6 +111,8 @@ pub struct Deployment {
     postroad: PathBuf,
     roles: BTreeMap<Role, Process>,
     ports: BTreeMap<Role, u16>,
+    /// Workers beside the first one.
+    workers: Vec<Process>,
     /// Hosts of the regions that the DNS does not have.
     hosts: Vec<String>,
     folder: TempDir,
@@ -129,7 +131,8 @@ impl Deployment {
         let folder = TempDir::with_prefix("postroad-stage-")?;
         let free = ports::free(Role::ALL.len())?;
         let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free).collect();
-        let mut deployment = Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, hosts, folder };
+        let mut deployment =
+            Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, workers: Vec::new(), hosts, folder };
         deployment.write_config(&options)?;
         for role in Role::ALL {
             let process = deployment.spawn(role)?;
@@ -164,6 +167,22 @@ impl Deployment {
         if let Some(process) = self.roles.get_mut(&role) {
             process.restart().await?;
         }
+        Ok(())
+    }
+
+    /// Starts one more worker; it serves on a port of its own.
+    pub fn add_worker(&mut self) -> Result<(), Error> {
+        let port = |role: Role| self.ports.get(&role).copied().unwrap_or_default();
+        let free = ports::free(1)?.first().copied().unwrap_or_default();
+        let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
+        let config = std::fs::read_to_string(self.config())?.replace(&listen(port(Role::Sync)), &listen(free));
+        let name = format!("worker-{}", self.workers.len() + 2);
+        let file = self.folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, config)?;
+        let file = file.display().to_string();
+        let log = self.folder.path().join(format!("{name}.log"));
+        let arguments = [Role::Sync.name(), "--config", file.as_str()];
+        self.workers.push(Process::start(&self.postroad, &arguments, &[], &log)?);
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 mod scenarios {
     pub mod bad_input;
     pub mod failures;
+    pub mod locating;
     pub mod main_job;
     pub mod messages;
     pub mod owners;
+    pub mod workers;
 }

@@ -73,16 +73,22 @@ pub(crate) fn kind(error: &reqwest::Error) -> Kind {
 }
 
 fn tls(cause: &(dyn Error + 'static)) -> Option<TlsFailure> {
-    // An io::Error hides what it wraps from the chain of sources.
-    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let error = cause.downcast_ref::<rustls::Error>().or_else(|| wrapped?.downcast_ref::<rustls::Error>())?;
-    Some(match error {
+    Some(match rustls_error(cause)? {
         rustls::Error::InvalidCertificate(error) => certificate(error),
         rustls::Error::InvalidMessage(_) => TlsFailure::NotTls,
         rustls::Error::AlertReceived(alert) => alerted(*alert),
         rustls::Error::PeerIncompatible(reason) => TlsFailure::Handshake(format!("{reason:?}")),
         other => TlsFailure::Handshake(other.to_string()),
     })
+}
+
+/// An io::Error hides what it wraps from the chain of sources, and may wrap another one.
+fn rustls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+        return Some(error);
+    }
+    let wrapped: &(dyn Error + 'static) = cause.downcast_ref::<io::Error>()?.get_ref()?;
+    rustls_error(wrapped)
 }
 
 fn certificate(error: &CertificateError) -> TlsFailure {
