@@ -41,11 +41,24 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments());
     let screen = Screen::new(arguments.json);
-    // Dropping the play ends every process that it started.
-    tokio::select! {
-        code = run(&arguments, screen) => code,
+    // Dropping the deployment ends every process that was started.
+    let performed = tokio::select! {
+        performed = perform(screen) => performed,
         () = interrupted() => {
-            screen.say("stopped; nothing is left behind");
+            screen.say("stopped before the end; nothing is left behind");
+            return ExitCode::from(1);
+        }
+    };
+    match performed {
+        Ok((deployment, summary)) => {
+            let ended = end(deployment, &arguments, screen).await;
+            if arguments.json {
+                println!("{}", summary.json());
+            }
+            if ended && summary.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(error) => {
+            screen.bad(error);
             ExitCode::from(1)
         }
     }
@@ -61,49 +74,45 @@ fn arguments() -> Vec<std::ffi::OsString> {
     arguments
 }
 
-async fn run(arguments: &Arguments, screen: Screen) -> ExitCode {
-    match perform(arguments, screen).await {
-        Ok(summary) => {
-            if arguments.json {
-                println!("{}", summary.json());
-            }
-            if summary.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(error) => {
-            screen.bad(error);
-            ExitCode::from(1)
-        }
-    }
-}
-
-async fn perform(arguments: &Arguments, screen: Screen) -> Result<Summary, Error> {
+async fn perform(screen: Screen) -> Result<(Deployment, Summary), Error> {
     screen.act("Everything starts");
     screen.say("building postroad, looking for nats-server 2.12 or newer (fetched by pip if there is none)");
     let organization = cast::organization();
     let account = cast::account(&organization);
-    let mut deployment = Deployment::start(organization, Options::default()).await?;
+    let deployment = Deployment::start(organization, Options::default()).await?;
     screen.good(format_args!("nats-server, mockex, a mail relay and the roles {} serve", roles()));
     let figures = Figures::default();
-    let result = {
-        let set_up = SetUp { deployment: &deployment, profile: cast::PROFILE, account, owner: cast::OWNER };
-        let play = Play { deployment: &deployment, screen, figures: figures.clone() };
-        play.perform(&set_up).await
-    };
-    if result.is_err() {
+    let set_up = SetUp { deployment: &deployment, profile: cast::PROFILE, account, owner: cast::OWNER };
+    let play = Play { deployment: &deployment, screen, figures: figures.clone() };
+    if let Err(error) = play.perform(&set_up).await {
         for role in Role::ALL {
             screen.say(format_args!("the end of the log of {}:", role.name()));
             screen.quote(&deployment.log(role));
         }
+        return Err(error);
     }
-    result?;
     let found = Activities::read(&deployment).await?;
     let summary = figures.summary(&found, deployment.relay.mails().len());
     conclude(&summary, screen);
+    Ok((deployment, summary))
+}
+
+/// Stays up if that is wanted, and stops everything; says whether every role ended by itself.
+async fn end(mut deployment: Deployment, arguments: &Arguments, screen: Screen) -> bool {
     if !arguments.once {
         stay(&deployment, screen).await;
     }
-    deployment.stop().await?;
-    Ok(summary)
+    match deployment.stop().await {
+        Ok(killed) if killed.is_empty() => true,
+        Ok(killed) => {
+            screen.bad(format_args!("these roles did not end by themselves: {killed:?}"));
+            false
+        }
+        Err(error) => {
+            screen.bad(error);
+            false
+        }
+    }
 }
 
 fn conclude(summary: &Summary, screen: Screen) {
@@ -132,7 +141,7 @@ async fn stay(deployment: &Deployment, screen: Screen) {
     }
     screen.say(format_args!("mockex is controlled at {}", deployment.exchange.control_url()));
     interrupted().await;
-    screen.say("stopping");
+    screen.say("stopping; nothing is left behind");
 }
 
 fn roles() -> String {

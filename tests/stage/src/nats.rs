@@ -142,6 +142,13 @@ impl Drop for Nats {
         if let Some(id) = self.process.id() {
             let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{id}")]).status();
         }
+        // A dying server may still write: the folder goes when it can be removed whole.
+        for _ in 0..100 {
+            if fs::remove_dir_all(self.folder.path()).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
