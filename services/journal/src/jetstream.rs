@@ -1,13 +1,19 @@
 //! The journal on a JetStream stream.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use async_nats::jetstream::{
-    self, Context,
-    consumer::{DeliverPolicy, pull::OrderedConfig},
-    context::PublishErrorKind,
-    message::{PublishMessage, StreamMessage},
-    stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
+use async_nats::{
+    Statistics,
+    jetstream::{
+        self, Context,
+        consumer::{DeliverPolicy, pull::OrderedConfig},
+        context::PublishErrorKind,
+        message::{PublishMessage, StreamMessage},
+        stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
+    },
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -21,6 +27,8 @@ use crate::{
 
 /// Servers below silently ignore headers that the journal relies on.
 const OLDEST: (u32, u32) = (2, 12);
+/// How often a follower looks whether its connection is still the same one.
+const LOOK: Duration = Duration::from_millis(250);
 const ACTOR: &str = "Postroad-Actor";
 const ID: &str = "Nats-Msg-Id";
 
@@ -113,8 +121,9 @@ impl Backend for Jetstream {
     fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
         let (updates, received) = mpsc::channel(256);
         let stream = self.stream.clone();
+        let statistics = self.context.client().statistics();
         tokio::spawn(async move {
-            let mut follower = Follower { stream, subjects, updates, next: 1, told: false };
+            let mut follower = Follower { stream, statistics, subjects, updates, next: 1, told: false };
             let mut pause = Duration::from_millis(50);
             while !follower.updates.is_closed() {
                 let before = follower.next;
@@ -136,6 +145,7 @@ impl Backend for Jetstream {
 
 struct Follower {
     stream: Stream,
+    statistics: Arc<Statistics>,
     subjects: Vec<String>,
     updates: mpsc::Sender<Update>,
     next: u64,
@@ -144,6 +154,8 @@ struct Follower {
 
 impl Follower {
     async fn run(&mut self) -> Result<(), String> {
+        let connects = self.statistics.connects.load(Ordering::Relaxed);
+        let mut look = tokio::time::interval(LOOK);
         let config = OrderedConfig {
             filter_subjects: self.subjects.clone(),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
@@ -158,6 +170,11 @@ impl Follower {
         loop {
             let message = tokio::select! {
                 () = self.updates.closed() => return Ok(()),
+                // A consumer that a restarted server has forgotten would be missed only after several heartbeats.
+                _ = look.tick() => match self.statistics.connects.load(Ordering::Relaxed) {
+                    now if now == connects => continue,
+                    _ => return Err("the connection was lost and made again".to_owned()),
+                },
                 message = messages.next() => message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?,
             };
             let info = message.info().map_err(|error| error.to_string())?;

@@ -1,0 +1,198 @@
+//! What every journal promises, over memory and over a real NATS server.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _};
+use postroad_core::{
+    Aggregate as _,
+    record::{Command, Kind as RecordKind, Record, Rules},
+};
+use postroad_journal::{Actor, ExecuteError, Followed, Journal, Kind, Options, Snapshot};
+use stage::{Nats, eventually};
+use uuid::Uuid;
+
+const ADA: Uuid = Uuid::from_u128(1);
+const BEN: Uuid = Uuid::from_u128(2);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn record(id: Uuid, name: &str) -> Record {
+    Record { id, kind: RecordKind::User, name: name.to_owned(), addresses: Vec::new(), active: true }
+}
+
+fn actor() -> Actor {
+    Actor::new("admin ada")
+}
+
+async fn save(journal: &Journal, id: Uuid, name: &str) -> u64 {
+    let command = Command::Save(record(id, name));
+    journal.execute::<Rules>(id, &actor(), &command, |_| ()).await.unwrap().sequence
+}
+
+/// Runs a test over both kinds of journal.
+macro_rules! contract {
+    ($($name:ident)*) => {
+        mod memory {
+            $( #[tokio::test] async fn $name() { super::$name(postroad_journal::Journal::memory()).await; } )*
+        }
+        mod jetstream {
+            $( #[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let nats = stage::Nats::start(stage::nats::Options::default()).await.unwrap();
+                super::$name(super::connect(&nats).await).await;
+            } )*
+        }
+    };
+}
+
+contract! {
+    what_is_executed_is_read_back
+    what_is_refused_or_holds_already_is_not_stored
+    two_writers_lose_nothing
+    a_decision_on_an_old_state_is_made_again
+    history_comes_in_pages
+    followers_get_everything_in_order
+}
+
+async fn connect(nats: &Nats) -> Journal {
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    Journal::connect(&client, Options { stream: "JOURNAL".to_owned(), replicas: 1 }).await.unwrap()
+}
+
+async fn what_is_executed_is_read_back(journal: Journal) {
+    let sequence = save(&journal, ADA, "Ada").await;
+    save(&journal, BEN, "Ben").await;
+    let loaded = journal.load::<Rules>(ADA).await.unwrap();
+    assert_eq!((loaded.state.as_ref().map(|record| record.name.as_str()), loaded.sequence), (Some("Ada"), sequence));
+    let history = journal.history::<Rules>(ADA, 0, 10).await.unwrap();
+    assert_eq!((history.len(), history[0].actor.as_str(), history[0].sequence), (1, "admin ada", sequence));
+    let (id, commit) = journal.at::<Rules>(sequence).await.unwrap().unwrap();
+    assert_eq!((id, &commit), (ADA, &history[0]));
+    assert!(journal.at::<postroad_core::profile::Rules>(sequence).await.unwrap().is_none(), "it is of another kind");
+    assert!(journal.at::<Rules>(1_000_000).await.unwrap().is_none());
+    assert_eq!(journal.load::<Rules>(Uuid::from_u128(9)).await.unwrap().sequence, 0);
+}
+
+async fn what_is_refused_or_holds_already_is_not_stored(journal: Journal) {
+    save(&journal, ADA, "Ada").await;
+    let again = journal.execute::<Rules>(ADA, &actor(), &Command::Save(record(ADA, "Ada")), |_| ()).await.unwrap();
+    assert!(again.events.is_empty());
+    let absent = journal.execute::<Rules>(BEN, &actor(), &Command::Delete, |_| ()).await;
+    assert!(matches!(absent, Err(ExecuteError::Refused(_))));
+    assert_eq!(journal.history::<Rules>(ADA, 0, 10).await.unwrap().len(), 1);
+    assert!(journal.history::<Rules>(BEN, 0, 10).await.unwrap().is_empty());
+}
+
+async fn two_writers_lose_nothing(journal: Journal) {
+    let writers = (0..4).map(|writer| {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            let mut stored = BTreeSet::new();
+            for number in 0..10 {
+                let command = Command::Save(record(ADA, &format!("Ada {writer}.{number}")));
+                match journal.execute::<Rules>(ADA, &actor(), &command, |_| ()).await {
+                    Ok(executed) => drop(stored.insert(executed.sequence)),
+                    Err(ExecuteError::Contended) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            stored
+        })
+    });
+    let mut stored = BTreeSet::new();
+    let mut count = 0;
+    for writer in futures::future::join_all(writers).await {
+        let own = writer.unwrap();
+        count += own.len();
+        stored.extend(own);
+    }
+    let history: BTreeSet<u64> =
+        journal.history::<Rules>(ADA, 0, 100).await.unwrap().iter().map(|commit| commit.sequence).collect();
+    assert_eq!((count, &stored), (history.len(), &history), "each success is a commit of its own");
+}
+
+async fn a_decision_on_an_old_state_is_made_again(journal: Journal) {
+    save(&journal, ADA, "Ada").await;
+    let mut old: Snapshot<Rules> = journal.load(ADA).await.unwrap();
+    save(&journal, ADA, "Ada King").await;
+    // By the old state it would change something; by the present one it holds.
+    let command = Command::Save(record(ADA, "Ada King"));
+    let executed =
+        journal.execute_on(ADA, &actor(), &mut old, |state| Rules::decide(state, &command, &())).await.unwrap();
+    assert!(executed.events.is_empty());
+    assert_eq!(journal.history::<Rules>(ADA, 0, 10).await.unwrap().len(), 2);
+    assert_eq!(old.state.as_ref().map(|record| record.name.as_str()), Some("Ada King"));
+}
+
+async fn history_comes_in_pages(journal: Journal) {
+    for number in 0..7 {
+        save(&journal, ADA, &format!("Ada {number}")).await;
+        save(&journal, BEN, &format!("Ben {number}")).await;
+    }
+    let first = journal.history::<Rules>(ADA, 0, 3).await.unwrap();
+    let rest = journal.history::<Rules>(ADA, first[2].sequence, 100).await.unwrap();
+    assert_eq!((first.len(), rest.len()), (3, 4));
+    assert!(first[2].sequence < rest[0].sequence);
+    assert!(journal.history::<Rules>(ADA, rest[3].sequence, 100).await.unwrap().is_empty());
+}
+
+async fn followers_get_everything_in_order(journal: Journal) {
+    let mut wanted = Vec::new();
+    for number in 0..5 {
+        wanted.push(save(&journal, ADA, &format!("Ada {number}")).await);
+    }
+    let mut follower = journal.follow(&[Kind::Record]);
+    let mut others = journal.follow(&[Kind::Profile]);
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        match next(&mut follower).await {
+            Followed::Record(id, commit) => seen.push((id, commit.sequence)),
+            other => panic!("{other:?} before everything was given"),
+        }
+    }
+    assert!(matches!(next(&mut follower).await, Followed::CaughtUp));
+    assert!(matches!(next(&mut others).await, Followed::CaughtUp));
+    for number in 0..5 {
+        wanted.push(save(&journal, ADA, &format!("Ada again {number}")).await);
+        match next(&mut follower).await {
+            Followed::Record(id, commit) => seen.push((id, commit.sequence)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, wanted.iter().map(|sequence| (ADA, *sequence)).collect::<Vec<_>>());
+    assert!(others.next().now_or_never().is_none(), "what is of another kind does not come");
+}
+
+async fn next(follower: &mut (impl futures::Stream<Item = Followed> + Unpin)) -> Followed {
+    tokio::time::timeout(PATIENCE, follower.next()).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_costs_a_follower_nothing() {
+    let mut nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let journal = connect(&nats).await;
+    let mut follower = journal.follow(&[Kind::Record]);
+    let mut wanted = Vec::new();
+    for number in 0..20 {
+        wanted.push(save(&journal, ADA, &format!("Ada {number}")).await);
+    }
+    nats.kill().await.unwrap();
+    nats.restart().await.unwrap();
+    for number in 0..20 {
+        // The client finds the server again by itself; until then the journal is unreachable and says so.
+        let command = Command::Save(record(ADA, &format!("Ada again {number}")));
+        let stored = eventually(PATIENCE, || async {
+            journal.execute::<Rules>(ADA, &actor(), &command, |_| ()).await.ok().map(|executed| executed.sequence)
+        });
+        wanted.push(stored.await.unwrap());
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 40 {
+        if let Followed::Record(_, commit) = next(&mut follower).await {
+            seen.push(commit.sequence);
+        }
+    }
+    assert_eq!(seen, wanted, "no gap and no repeat");
+    let history: Vec<u64> =
+        journal.history::<Rules>(ADA, 0, 100).await.unwrap().iter().map(|commit| commit.sequence).collect();
+    assert_eq!(history, wanted, "nothing is stored twice");
+}
