@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::worker::lock;
+use crate::lock::lock;
 
 /// The connections of one worker, by profile. A cycle uses one at a time.
 #[derive(Default)]

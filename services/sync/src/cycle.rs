@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use crate::{
     exchange::{Changes, Exchange, Failure},
+    lock::lock,
     place::{self, Place},
-    worker::{Worker, lock},
+    worker::Worker,
 };
 
 mod fetching;

@@ -17,6 +17,7 @@ mod directory;
 mod exchange;
 mod explain;
 mod gate;
+mod lock;
 mod message;
 mod ownership;
 mod place;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::worker::lock;
+use crate::lock::lock;
 
 /// The leases of one worker.
 pub struct Ownership {

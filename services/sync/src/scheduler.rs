@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::{
     cycle::{self, End},
     directory::Change,
-    worker::{Worker, lock},
+    lock::lock,
+    worker::Worker,
 };
 
 /// When each mailbox is looked at next.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
-use crate::worker::{Worker, lock};
+use crate::{lock::lock, worker::Worker};
 
 /// The subject of wake-up calls, before the mailbox's id. They say look, never what.
 const WAKE: &str = "postroad.wake.mailbox";

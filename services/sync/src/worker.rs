@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,7 @@ use crate::{
     directory::{Change, Directory},
     exchange::Ews,
     gate::Gate,
+    lock::lock,
     ownership::Ownership,
 };
 
@@ -142,9 +143,4 @@ impl Worker {
 
 fn facts_of(profile: &Profile) -> ProfileFacts {
     ProfileFacts { active: profile.active, revision: profile.revision }
-}
-
-/// Locks what no panic can leave half changed.
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
