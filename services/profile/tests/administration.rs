@@ -1,0 +1,424 @@
+//! Profiles and mailboxes over a journal in memory, with people and servers that the test decides.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod office {
+    //! The services, and what surrounds them.
+
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use futures::{StreamExt as _, stream::BoxStream};
+    use postroad_core::{
+        fault::{Code, Report},
+        mailbox::RetryPolicy,
+    };
+    use postroad_journal::{Journal, sealing::Keyring};
+    use postroad_profile::{
+        MailboxAdministration, People, Person, PersonKind, Policy, Probe, Probed, Prober, ProfileAdministration,
+        Registry,
+    };
+    use postroad_proto::{
+        locator::v1::{Outcome, Step, Verdict},
+        mailbox::v1::{MailboxKind, MailboxSettings, SynchronizationMethod},
+        profile::v1::{ProfileSettings, ServerType},
+    };
+    use postroad_rig::{config::MailboxDefaults, status};
+    use tokio_util::sync::CancellationToken;
+    use tonic::Request;
+    use uuid::Uuid;
+
+    /// Users and queues: `NAME@contoso.example` for each.
+    const PEOPLE: [(&str, PersonKind); 4] = [
+        ("ada", PersonKind::User),
+        ("ben", PersonKind::User),
+        ("cleo", PersonKind::User),
+        ("support", PersonKind::Queue),
+    ];
+
+    pub struct Office {
+        pub journal: Journal,
+        pub profiles: ProfileAdministration,
+        pub mailboxes: MailboxAdministration,
+        /// What each test of a mailbox meets.
+        pub outcome: Arc<Mutex<Result<Outcome, Code>>>,
+    }
+
+    struct Crm;
+
+    #[async_trait]
+    impl People for Crm {
+        async fn find(&self, kind: PersonKind, text: &str) -> Result<Option<Person>, Report> {
+            let known = PEOPLE.iter().enumerate().find(|(_, (name, is))| *is == kind && text == address(name));
+            Ok(known.map(|(number, (name, _))| Person {
+                id: Uuid::from_u128(number as u128 + 1),
+                name: (*name).to_owned(),
+                address: Some(address(name)),
+            }))
+        }
+    }
+
+    struct Server(Arc<Mutex<Result<Outcome, Code>>>);
+
+    #[async_trait]
+    impl Prober for Server {
+        async fn probe(&self, probe: Probe) -> BoxStream<'static, Probed> {
+            assert!(probe.access.password.is_some() && !probe.access.user_name.is_empty());
+            let step = Step { name: "inbox".to_owned(), verdict: Verdict::Passed.into(), ..Step::default() };
+            let last = match self.0.lock().unwrap().clone() {
+                Ok(outcome) => Probed::Outcome(Box::new(outcome)),
+                Err(code) => Probed::Unavailable(Report::new(code, "")),
+            };
+            futures::stream::iter([Probed::Step(Box::new(step)), last]).boxed()
+        }
+    }
+
+    pub async fn open() -> Office {
+        let journal = Journal::memory();
+        let key = Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap();
+        let outcome = Arc::new(Mutex::new(Ok(Outcome::default())));
+        let policy = Policy {
+            require_approval: true,
+            parallel_tests: 4,
+            defaults: MailboxDefaults { profile: "Contoso".to_owned(), ..MailboxDefaults::default() },
+            retry: RetryPolicy::default(),
+        };
+        let prober = Arc::new(Server(Arc::clone(&outcome)));
+        let registry = Arc::new(Registry::new(journal.clone(), Arc::new(key), Arc::new(Crm), prober, policy));
+        tokio::spawn(Arc::clone(&registry).follow(CancellationToken::new()));
+        registry.caught_up().await;
+        let profiles = ProfileAdministration::new(Arc::clone(&registry));
+        Office { journal, profiles, mailboxes: MailboxAdministration::new(registry), outcome }
+    }
+
+    pub fn address(name: &str) -> String {
+        format!("{name}@contoso.example")
+    }
+
+    pub fn profile(name: &str) -> ProfileSettings {
+        ProfileSettings {
+            name: name.to_owned(),
+            owner: address("ada"),
+            server_type: ServerType::ExchangeServerHybrid.into(),
+            user_name: address("crm"),
+            password: "Pass-word1".to_owned(),
+            ..ProfileSettings::default()
+        }
+    }
+
+    pub fn mailbox(name: &str) -> MailboxSettings {
+        MailboxSettings {
+            kind: MailboxKind::User.into(),
+            regarding: address(name),
+            email_address: address(name),
+            profile: "Contoso".to_owned(),
+            incoming_method: SynchronizationMethod::ServerSideSync.into(),
+            ..MailboxSettings::default()
+        }
+    }
+
+    pub fn by<T>(actor: &'static str, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert(postroad_rig::actor::KEY, tonic::metadata::MetadataValue::from_static(actor));
+        request
+    }
+
+    /// The code of the fault and the field at fault.
+    pub fn told(status: &tonic::Status) -> (String, String) {
+        let field = status::field_of(status).map(|(field, _)| field).unwrap_or_default();
+        (status::fault_of(status).unwrap().code, field)
+    }
+}
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use office::{Office, address, by, mailbox, open, profile, told};
+use postroad_core::fault::{Code, Report};
+use postroad_proto::{
+    locator::v1::{Outcome, Verdict},
+    mailbox::v1::{
+        ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, CreateMailboxRequest,
+        DeactivateMailboxesRequest, DeleteMailboxRequest, ListMailboxesRequest, Mailbox, MailboxKind, MailboxSelection,
+        MailboxSettings, Status, SynchronizationMethod, TestAndEnableMailboxesRequest, UpdateMailboxesRequest,
+        mailbox_service_server::MailboxService as _, test_and_enable_mailboxes_response::Report as Told,
+    },
+    profile::v1::{
+        AssignProfileRequest, CreateProfileRequest, DeactivateProfileRequest, DeleteProfileRequest,
+        ListProfileChangesRequest, ListProfilesRequest, Profile, ProfileSettings, UpdateProfileRequest,
+        profile_service_server::ProfileService as _,
+    },
+};
+use postroad_rig::status;
+use prost_types::FieldMask;
+
+async fn create(office: &Office, name: &str) -> Result<Profile, tonic::Status> {
+    let request = by("admin ada", CreateProfileRequest { settings: Some(profile(name)) });
+    Ok(office.profiles.create_profile(request).await?.into_inner().profile.unwrap())
+}
+
+async fn attach(office: &Office, settings: MailboxSettings) -> Result<Mailbox, tonic::Status> {
+    let request = by("admin ada", CreateMailboxRequest { settings: Some(settings) });
+    Ok(office.mailboxes.create_mailbox(request).await?.into_inner().mailbox.unwrap())
+}
+
+fn mask(fields: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: fields.iter().map(|field| (*field).to_owned()).collect() })
+}
+
+fn these(names: &[&str]) -> Option<MailboxSelection> {
+    let mailboxes = names.iter().map(|name| address(name)).collect();
+    Some(MailboxSelection { mailboxes, ..MailboxSelection::default() })
+}
+
+#[tokio::test]
+async fn the_audit_history_says_who_changed_which_field_from_what_to_what() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    let settings = ProfileSettings {
+        autodiscover: Some(false),
+        incoming_location: "https://mail.contoso.example:8443".to_owned(),
+        password: "Other-word2".to_owned(),
+        ..ProfileSettings::default()
+    };
+    let update_mask = mask(&["autodiscover", "incoming_location", "password"]);
+    let update = UpdateProfileRequest {
+        profile: "contoso".to_owned(),
+        settings: Some(settings),
+        update_mask,
+        etag: String::new(),
+    };
+    let updated = office.profiles.update_profile(by("admin ben", update)).await.unwrap().into_inner().profile.unwrap();
+    let shown = updated.settings.unwrap();
+    assert_eq!((shown.incoming_port, shown.outgoing_port), (Some(8443), Some(8443)));
+    assert_eq!((shown.password.as_str(), updated.password_set), ("", true));
+    let assign = AssignProfileRequest { profile: updated.id, owner: address("cleo"), etag: updated.etag };
+    office.profiles.assign_profile(by("admin cleo", assign)).await.unwrap();
+    let request = ListProfileChangesRequest { profile: "Contoso".to_owned(), ..ListProfileChangesRequest::default() };
+    let changes = office.profiles.list_profile_changes(by("x", request)).await.unwrap().into_inner().changes;
+    let told: Vec<_> = changes
+        .iter()
+        .take(4)
+        .map(|change| (change.actor.as_str(), change.field.as_str(), change.from.as_str(), change.to.as_str()))
+        .collect();
+    assert_eq!(told[0], ("admin cleo", "owner", "ada <ada@contoso.example>", "cleo <cleo@contoso.example>"));
+    assert!(told.contains(&("admin ben", "password", "", "(changed)")));
+    let all = format!("{changes:?}");
+    assert!(!all.contains("Pass-word1") && !all.contains("Other-word2"));
+}
+
+#[tokio::test]
+async fn of_two_changes_with_one_etag_one_wins() {
+    let office = open().await;
+    let created = create(&office, "Contoso").await.unwrap();
+    let update = |description: &str| {
+        let settings = ProfileSettings { description: description.to_owned(), ..ProfileSettings::default() };
+        let update = UpdateProfileRequest {
+            profile: created.id.clone(),
+            settings: Some(settings),
+            update_mask: mask(&["description"]),
+            etag: created.etag.clone(),
+        };
+        office.profiles.update_profile(by("admin ada", update))
+    };
+    let (one, other) = tokio::join!(update("one"), update("other"));
+    let refused: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((refused[0].code(), told(&refused[0]).0.as_str()), (tonic::Code::Aborted, "ETAG_STALE"));
+}
+
+#[tokio::test]
+async fn a_name_is_borne_by_one_and_free_again_after_deletion() {
+    let office = open().await;
+    let (one, other) = tokio::join!(create(&office, "Contoso"), create(&office, "CONTOSO"));
+    let refused: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        (refused[0].code(), told(&refused[0])),
+        (tonic::Code::AlreadyExists, ("NAME_TAKEN".into(), "name".into()))
+    );
+    let delete = DeleteProfileRequest { profile: "Contoso".to_owned(), etag: String::new() };
+    office.profiles.delete_profile(by("admin ada", delete)).await.unwrap();
+    create(&office, "contoso").await.unwrap();
+    let listed = office.profiles.list_profiles(by("x", ListProfilesRequest::default())).await.unwrap().into_inner();
+    assert_eq!(listed.profiles.len(), 1);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_that_fit_together() {
+    let office = open().await;
+    for name in ["b", "A", "c", "D", "e"] {
+        create(&office, name).await.unwrap();
+    }
+    let mut names = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListProfilesRequest { page_size: 2, page_token };
+        let page = office.profiles.list_profiles(by("x", request)).await.unwrap().into_inner();
+        names.extend(page.profiles.into_iter().map(|profile| profile.settings.unwrap().name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["A", "b", "c", "D", "e"]);
+    let wrong = ListProfilesRequest { page_size: 2, page_token: "zz".to_owned() };
+    assert_eq!(told(&office.profiles.list_profiles(by("x", wrong)).await.unwrap_err()).0, "PAGE_TOKEN_INVALID");
+}
+
+#[tokio::test]
+async fn many_are_changed_each_for_itself() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    for name in ["ada", "ben"] {
+        attach(&office, mailbox(name)).await.unwrap();
+    }
+    let queue = MailboxSettings { kind: MailboxKind::Queue.into(), ..mailbox("support") };
+    attach(&office, queue).await.unwrap();
+    let server_side = SynchronizationMethod::ServerSideSync.into();
+    let request = UpdateMailboxesRequest {
+        selection: these(&["ada", "support", "ghost"]),
+        settings: Some(MailboxSettings {
+            appointments_contacts_tasks_method: server_side,
+            ..MailboxSettings::default()
+        }),
+        update_mask: mask(&["appointments_contacts_tasks_method"]),
+    };
+    let results = office.mailboxes.update_mailboxes(by("admin ada", request)).await.unwrap().into_inner().results;
+    let faults: Vec<_> = results.iter().map(|result| result.fault.as_ref().map(|fault| fault.code.as_str())).collect();
+    assert_eq!(faults, [None, Some("FIELD_NOT_APPLICABLE"), Some("NOT_FOUND")]);
+    let own = UpdateMailboxesRequest {
+        selection: these(&["ada"]),
+        settings: Some(MailboxSettings::default()),
+        update_mask: mask(&["email_address"]),
+    };
+    let refused = office.mailboxes.update_mailboxes(by("admin ada", own)).await.unwrap_err();
+    assert_eq!(told(&refused), ("FIELD_NOT_APPLICABLE".into(), "email_address".into()));
+
+    let all = Some(MailboxSelection { all: true, ..MailboxSelection::default() });
+    let request = ApplyDefaultSettingsRequest { selection: all };
+    let results = office.mailboxes.apply_default_settings(by("admin ada", request)).await.unwrap().into_inner().results;
+    let applied = results.iter().filter_map(|result| result.after.as_ref()?.settings.as_ref());
+    assert!(
+        applied.clone().count() == 3
+            && applied.into_iter().all(|settings| {
+                settings.incoming_method() == SynchronizationMethod::ServerSideSync
+                    && settings.appointments_contacts_tasks_method() == SynchronizationMethod::None
+            })
+    );
+}
+
+#[tokio::test]
+async fn a_person_has_one_mailbox_until_it_is_deleted() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    attach(&office, mailbox("ada")).await.unwrap();
+    let second = MailboxSettings { email_address: "ada.second@contoso.example".to_owned(), ..mailbox("ada") };
+    assert_eq!(
+        told(&attach(&office, second.clone()).await.unwrap_err()),
+        ("REGARDING_TAKEN".into(), "regarding".into())
+    );
+    let same = MailboxSettings { email_address: "ADA@contoso.example".to_owned(), ..mailbox("ben") };
+    assert_eq!(told(&attach(&office, same).await.unwrap_err()), ("ADDRESS_TAKEN".into(), "email_address".into()));
+    let delete = DeleteProfileRequest { profile: "Contoso".to_owned(), etag: String::new() };
+    let refused = office.profiles.delete_profile(by("admin ada", delete)).await.unwrap_err();
+    assert_eq!((refused.code(), told(&refused).0.as_str()), (tonic::Code::FailedPrecondition, "PROFILE_IN_USE"));
+    let delete = DeleteMailboxRequest { mailbox: address("ada"), etag: String::new() };
+    office.mailboxes.delete_mailbox(by("admin ada", delete)).await.unwrap();
+    attach(&office, second).await.unwrap();
+    let listed = office.mailboxes.list_mailboxes(by("x", ListMailboxesRequest::default())).await.unwrap().into_inner();
+    assert_eq!(listed.mailboxes.len(), 1);
+}
+
+/// Tests mailboxes; gives each one afterwards with the step that failed and the last count.
+async fn test(office: &Office, names: &[&str]) -> (BTreeMap<String, (Mailbox, String)>, (u32, u32)) {
+    let request = by("admin ada", TestAndEnableMailboxesRequest { selection: these(names) });
+    let mut progress = office.mailboxes.test_and_enable_mailboxes(request).await.unwrap().into_inner();
+    let (mut failed, mut after, mut last) = (BTreeMap::new(), BTreeMap::new(), (0, 0));
+    while let Some(message) = progress.next().await {
+        let message = message.unwrap();
+        last = (message.done.max(last.0), message.total);
+        match message.report.unwrap() {
+            Told::Step(step) if step.verdict() == Verdict::Failed => {
+                failed.entry(message.email_address).or_insert(step.name);
+            }
+            Told::Step(_) => {}
+            Told::Mailbox(mailbox) => drop(after.insert(message.email_address, mailbox)),
+        }
+    }
+    let found = after.into_iter().map(|(address, mailbox)| {
+        let step = failed.remove(&address).unwrap_or_default();
+        (address, (mailbox, step))
+    });
+    (found.collect(), last)
+}
+
+async fn approve(office: &Office, names: &[&str]) {
+    let request = ApproveMailboxesRequest { selection: these(names), approval: Approval::Approved.into() };
+    office.mailboxes.approve_mailboxes(by("admin ada", request)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_by_step_and_nothing_is_asked_of_the_server() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    attach(&office, mailbox("ada")).await.unwrap();
+    attach(&office, MailboxSettings { profile: String::new(), ..mailbox("ben") }).await.unwrap();
+    attach(&office, mailbox("cleo")).await.unwrap();
+    approve(&office, &["ben", "cleo"]).await;
+    let request = DeactivateMailboxesRequest { selection: these(&["cleo"]) };
+    office.mailboxes.deactivate_mailboxes(by("admin ada", request)).await.unwrap();
+    let (found, count) = test(&office, &["ada", "ben", "cleo"]).await;
+    assert_eq!(count, (3, 3));
+    for (name, step, fault) in [
+        ("ada", "approval", "MAILBOX_NOT_APPROVED"),
+        ("ben", "profile", "PROFILE_MISSING"),
+        ("cleo", "address", "MAILBOX_INACTIVE"),
+    ] {
+        let (mailbox, failed) = &found[&address(name)];
+        assert_eq!((failed.as_str(), mailbox.fault.as_ref().unwrap().code.as_str()), (step, fault));
+        assert_eq!(mailbox.incoming.unwrap().status(), Status::Failure);
+    }
+    approve(&office, &["ada"]).await;
+    let request = DeactivateProfileRequest { profile: "Contoso".to_owned() };
+    office.profiles.deactivate_profile(by("admin ada", request)).await.unwrap();
+    let (found, _) = test(&office, &["ada"]).await;
+    assert_eq!(found[&address("ada")].0.fault.as_ref().unwrap().code, "PROFILE_INACTIVE");
+}
+
+#[tokio::test]
+async fn directions_that_passed_are_enabled_and_the_others_are_not() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    let both = MailboxSettings { outgoing_method: SynchronizationMethod::ServerSideSync.into(), ..mailbox("ada") };
+    attach(&office, both).await.unwrap();
+    approve(&office, &["ada"]).await;
+    let denied = status::to_wire(&Report::new(Code::MailboxAccessDenied, "drafts"));
+    *office.outcome.lock().unwrap() = Ok(Outcome { outgoing: Some(denied), ..Outcome::default() });
+    let (found, _) = test(&office, &["ada"]).await;
+    let mailbox = &found[&address("ada")].0;
+    let (incoming, outgoing) = (mailbox.incoming.unwrap(), mailbox.outgoing.unwrap());
+    assert_eq!((incoming.enabled, incoming.status()), (true, Status::Success));
+    assert_eq!((outgoing.enabled, outgoing.status()), (false, Status::Failure));
+    assert!(mailbox.test_completed_on.is_some());
+}
+
+#[tokio::test]
+async fn a_locator_that_does_not_answer_says_nothing_about_the_mailbox() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    attach(&office, mailbox("ada")).await.unwrap();
+    approve(&office, &["ada"]).await;
+    let (found, _) = test(&office, &["ada"]).await;
+    assert!(found[&address("ada")].0.incoming.unwrap().enabled);
+    *office.outcome.lock().unwrap() = Err(Code::LocatorUnavailable);
+    let before = histories(&office, &found[&address("ada")].0.id).await;
+    let (found, _) = test(&office, &["ada"]).await;
+    let (mailbox, step) = &found[&address("ada")];
+    assert_eq!((mailbox.incoming.unwrap().enabled, step.as_str()), (true, "location"));
+    assert_eq!(histories(&office, &mailbox.id).await, before, "nothing was recorded");
+}
+
+async fn histories(office: &Office, id: &str) -> usize {
+    let id = id.parse().unwrap();
+    office.journal.history::<postroad_core::mailbox::Administration>(id, 0, 100).await.unwrap().len()
+}
