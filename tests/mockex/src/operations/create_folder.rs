@@ -26,7 +26,7 @@ pub fn perform(call: &Call<'_>, operation: &Element) -> String {
         let mut xml = Xml::new();
         xml.open("m:Folders");
         if let Some(folder) = mailbox.folder(key) {
-            shape::folder(&mut xml, &mailbox, folder, &Shape::read(None), call.level);
+            shape::folder(&mut xml, &mailbox, folder, &Shape::ids(call.level));
         }
         xml.close("m:Folders");
         Ok(xml.into_string())

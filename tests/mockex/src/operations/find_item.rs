@@ -1,43 +1,35 @@
 //! FindItem (MS-OXWSSRCH).
 
-use std::cmp::Ordering;
-
 use super::response::Failure;
 use super::{Call, response, target};
-use crate::query::{self, Page};
-use crate::shape::{self, Path, Shape, View, value_of};
+use crate::query::{Page, Refusal, Restriction, Sorting};
+use crate::shape::{self, Shape, View, kind_of, value_of};
 use crate::soap::{Element, Xml};
 use crate::store::Item;
 
 pub fn perform(call: &Call<'_>, operation: &Element) -> String {
-    let shape = Shape::read(operation.child("ItemShape"));
+    let shape = Shape::read(operation.child("ItemShape"), call.level);
     let parents = target::list(operation, "ParentFolderIds");
-    let restriction = operation.child("Restriction");
-    let orders = orders(operation);
+    let query = read(operation);
     response::batch(call, "FindItem", "", &parents, |parent| {
         let (account, key) = target::folder(call, parent)?;
+        response::check_paths(&shape)?;
+        let (restriction, sorting) = query.as_ref().map_err(Refusal::clone)?;
         let mailbox = account.mailbox();
-        let mut found = Vec::new();
         // Associated and deleted items there are none.
-        if operation.attribute("Traversal") == Some("Shallow") {
-            for item in mailbox.items_of(key) {
-                let satisfies = query::satisfies(restriction, &|path| value_of(item, path));
-                if satisfies.map_err(|_| Failure::new("ErrorUnsupportedPathForQuery"))? {
-                    found.push(item);
-                }
-            }
-        }
-        found.sort_by(|one, other| compare(&orders, one, other));
-        let Page { offset, limit } = query::page(operation.child("IndexedPageItemView"), found.len());
-        let end = (offset + limit).min(found.len());
-        let (next, total, last) = (end.to_string(), found.len().to_string(), (end >= found.len()).to_string());
+        let has_any = operation.attribute("Traversal") == Some("Shallow");
+        let items = mailbox.items_of(key).filter(|item| has_any && restriction.holds(&|path| value_of(item, path)));
+        let mut found: Vec<&Item> = items.collect();
+        found.sort_by(|one, other| {
+            let newest_first = (other.received, other.key).cmp(&(one.received, one.key));
+            sorting.compare(one, other, |item, path| value_of(item, path)).then(newest_first)
+        });
+        let page =
+            Page::read(operation, found.len()).ok_or_else(|| Failure::new("ErrorInvalidFractionalPagingParameters"))?;
         let mut xml = Xml::new();
-        xml.open_with(
-            "m:RootFolder",
-            &[("IndexedPagingOffset", &next), ("TotalItemsInView", &total), ("IncludesLastItemInRange", &last)],
-        );
+        page.open(&mut xml);
         xml.open("t:Items");
-        for item in found.iter().skip(offset).take(limit) {
+        for item in page.of(&found) {
             shape::item(&mut xml, &mailbox, item, &shape, View::Listing);
         }
         xml.close("t:Items");
@@ -46,23 +38,8 @@ pub fn perform(call: &Call<'_>, operation: &Element) -> String {
     })
 }
 
-fn orders(operation: &Element) -> Vec<(Path, bool)> {
-    let orders = target::list(operation, "SortOrder");
-    let read = |order: &&Element| Some((Path::within(order)?, order.attribute("Order") == Some("Descending")));
-    orders.iter().filter_map(read).collect()
-}
-
-/// In the order asked for; the newest first otherwise.
-fn compare(orders: &[(Path, bool)], one: &Item, other: &Item) -> Ordering {
-    for (path, descending) in orders {
-        let order = match (value_of(one, path), value_of(other, path)) {
-            (Some(one), Some(other)) => query::compare(&one, &other),
-            (one, other) => one.is_some().cmp(&other.is_some()),
-        };
-        let order = if *descending { order.reverse() } else { order };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    (other.received, other.key).cmp(&(one.received, one.key))
+fn read(operation: &Element) -> Result<(Restriction, Sorting), Refusal> {
+    let restriction = Restriction::read(operation.child("Restriction"), &kind_of)?;
+    let sorting = Sorting::read(operation.child("SortOrder"), kind_of)?;
+    Ok((restriction, sorting))
 }

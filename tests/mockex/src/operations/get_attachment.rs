@@ -4,13 +4,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::response::Failure;
 use super::{Call, response, target};
-use crate::content::{Attachment, AttachmentBody};
+use crate::content::{Attachment, AttachmentBody, Content};
+use crate::shape::{self, Shape};
 use crate::soap::{Element, Xml};
-use crate::store::Identifier;
+use crate::store::{Identifier, Item, Mailbox};
 
 pub fn perform(call: &Call<'_>, operation: &Element) -> String {
+    let shape = Shape::of_attachments(operation.child("AttachmentShape"), call.level);
     let ids = target::list(operation, "AttachmentIds");
     response::batch(call, "GetAttachment", "<m:Attachments/>", &ids, |id| {
+        response::check_paths(&shape)?;
         let account = call.account.ok_or_else(|| Failure::new("ErrorMissingEmailAddress"))?;
         let text = id.attribute("Id").unwrap_or_default();
         let invalid = || Failure::new("ErrorInvalidAttachmentId");
@@ -19,17 +22,25 @@ pub fn perform(call: &Call<'_>, operation: &Element) -> String {
         };
         let mailbox = account.mailbox();
         let item = mailbox.item(item).filter(|_| mailbox.guid == guid).ok_or_else(invalid)?;
-        let attachment =
-            item.content.attachments.iter().find(|attachment| attachment.key == key).ok_or_else(invalid)?;
+        let attachment = find(&item.content, key).ok_or_else(invalid)?;
         let mut xml = Xml::new();
         xml.open("m:Attachments");
-        write(&mut xml, text, attachment);
+        write(&mut xml, text, attachment, &mailbox, item, &shape);
         xml.close("m:Attachments");
         Ok(xml.into_string())
     })
 }
 
-fn write(xml: &mut Xml, id: &str, attachment: &Attachment) {
+/// Attachments of attached messages have ids of the same item.
+fn find(content: &Content, key: [u8; 16]) -> Option<&Attachment> {
+    content.attachments.iter().find_map(|attachment| match &attachment.body {
+        _ if attachment.key == key => Some(attachment),
+        AttachmentBody::Message(inner) => find(inner, key),
+        AttachmentBody::File(_) => None,
+    })
+}
+
+fn write(xml: &mut Xml, id: &str, attachment: &Attachment, mailbox: &Mailbox, item: &Item, shape: &Shape) {
     let element = match attachment.body {
         AttachmentBody::File(_) => "t:FileAttachment",
         AttachmentBody::Message(_) => "t:ItemAttachment",
@@ -45,14 +56,7 @@ fn write(xml: &mut Xml, id: &str, attachment: &Attachment) {
     }
     match &attachment.body {
         AttachmentBody::File(bytes) => xml.text("t:Content", &STANDARD.encode(bytes)),
-        AttachmentBody::Message(content) => {
-            xml.open("t:Message");
-            xml.text_with("t:MimeContent", &[("CharacterSet", "UTF-8")], &STANDARD.encode(content.to_mime()));
-            xml.empty("t:ItemId", &[("Id", id)]);
-            xml.text("t:ItemClass", &content.class);
-            xml.text("t:Subject", content.subject.as_deref().unwrap_or_default());
-            xml.close("t:Message");
-        }
+        AttachmentBody::Message(content) => shape::attached_item(xml, mailbox, item, id, content, shape),
     }
     xml.close(element);
 }

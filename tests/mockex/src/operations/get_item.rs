@@ -7,9 +7,10 @@ use crate::shape::{self, Shape, View};
 use crate::soap::{Element, Xml};
 
 pub fn perform(call: &Call<'_>, operation: &Element) -> String {
-    let shape = Shape::read(operation.child("ItemShape"));
+    let shape = Shape::read(operation.child("ItemShape"), call.level);
     let ids = target::list(operation, "ItemIds");
     response::batch(call, "GetItem", "<m:Items/>", &ids, |id| {
+        response::check_paths(&shape)?;
         let (account, key, _) = target::item(call, id)?;
         let mailbox = account.mailbox();
         let item = mailbox.item(key).ok_or_else(|| Failure::new("ErrorItemNotFound"))?;

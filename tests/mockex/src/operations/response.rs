@@ -2,6 +2,8 @@
 
 use super::{Call, Disturbance};
 use crate::fault::PartialForm;
+use crate::query::Refusal;
+use crate::shape::{Path, Shape};
 use crate::soap::Xml;
 use crate::soap::fault::message_text;
 
@@ -13,21 +15,52 @@ const TYPES: &str = "http://schemas.microsoft.com/exchange/services/2006/types";
 pub struct Failure {
     pub code: String,
     class: &'static str,
+    /// The property at fault.
+    path: Option<Box<Path>>,
     details: Vec<(&'static str, String)>,
+    /// What a warning gives all the same.
+    content: Option<String>,
 }
+
+/// After these the real server leaves the rest of a batch (EWS best practices, "batching"; throttling likewise).
+const STOPPING: &[&str] = &[
+    "ErrorADOperation",
+    "ErrorADUnavailable",
+    "ErrorAccessDenied",
+    "ErrorAccountDisabled",
+    "ErrorConnectionFailed",
+    "ErrorInsufficientResources",
+    "ErrorMailboxMoveInProgress",
+    "ErrorMailboxStoreUnavailable",
+    "ErrorPasswordChangeRequired",
+    "ErrorPasswordExpired",
+    "ErrorQuotaExceeded",
+    "ErrorServerBusy",
+];
+
+// === impl Failure ===
 
 impl Failure {
     pub fn new(code: &str) -> Self {
-        Self { code: code.to_owned(), class: "Error", details: Vec::new() }
+        Self { code: code.to_owned(), class: "Error", path: None, details: Vec::new(), content: None }
     }
 
-    /// What did not succeed without being an error.
-    pub fn warning(code: &str) -> Self {
-        Self { class: "Warning", ..Self::new(code) }
+    /// Names the property at fault.
+    pub fn at(code: &str, path: &Path) -> Self {
+        Self { path: Some(Box::new(path.clone())), ..Self::new(code) }
+    }
+
+    /// An answer with a reservation.
+    pub fn warning(code: &str, content: String) -> Self {
+        Self { class: "Warning", content: Some(content), ..Self::new(code) }
     }
 
     fn stopped() -> Self {
-        Self::warning("ErrorBatchProcessingStopped")
+        Self { class: "Warning", ..Self::new("ErrorBatchProcessingStopped") }
+    }
+
+    fn stops_the_batch(&self) -> bool {
+        STOPPING.contains(&self.code.as_str())
     }
 
     fn disturbed(code: &str, back_off: Option<u64>, inner: bool) -> Self {
@@ -39,10 +72,45 @@ impl Failure {
         failure.details.extend(back_off.map(|time| ("BackOffMilliseconds", time.to_string())));
         failure
     }
+
+    fn write_cause(&self, xml: &mut Xml) {
+        if self.path.is_none() && self.details.is_empty() {
+            return;
+        }
+        xml.open("m:MessageXml");
+        if let Some(path) = &self.path {
+            path.write(xml);
+        }
+        for (name, value) in &self.details {
+            xml.text_with("t:Value", &[("Name", name)], value);
+        }
+        xml.close("m:MessageXml");
+    }
 }
 
-/// The answer of a batch: `perform` is done for each input that a disturbance leaves. `empty` stands where a failed
-/// message has no content.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Search(path) => Self::at("ErrorUnsupportedPathForQuery", &path),
+            Refusal::Sort(path) => Self::at("ErrorUnsupportedPathForSortGroup", &path),
+            Refusal::Contains(path) => Self::at("ErrorContainsFilterWrongType", &path),
+            Refusal::Extended(path) => Self::at("ErrorInvalidExtendedProperty", &path),
+            Refusal::Constant(path) => Self::at("ErrorInvalidValueForProperty", &path),
+            Refusal::Form => Self::new("ErrorInvalidRestriction"),
+        }
+    }
+}
+
+/// Refuses a shape that asks for what cannot be named.
+pub fn check_paths(shape: &Shape) -> Result<(), Failure> {
+    match shape.invalid_path() {
+        Some(path) => Err(Failure::at("ErrorInvalidExtendedProperty", path)),
+        None => Ok(()),
+    }
+}
+
+/// The answer of a batch: `perform` is done for each input that a disturbance or a hard error leaves. `empty` stands where
+/// a failed message has no content.
 pub fn batch<T>(
     call: &Call<'_>,
     name: &str,
@@ -55,8 +123,10 @@ pub fn batch<T>(
     let message = format!("m:{name}ResponseMessage");
     xml.open_with(&element, &[("xmlns:m", MESSAGES), ("xmlns:t", TYPES)]);
     xml.open("m:ResponseMessages");
+    let mut is_stopped = false;
     for (index, input) in inputs.iter().enumerate() {
         let outcome = match &call.disturbance {
+            _ if is_stopped => Err(Failure::stopped()),
             Some(Disturbance::FirstError { code, back_off, inner }) if index == 0 => {
                 Err(Failure::disturbed(code, *back_off, *inner))
             }
@@ -67,6 +137,7 @@ pub fn batch<T>(
             },
             _ => perform(input),
         };
+        is_stopped |= outcome.as_ref().is_err_and(Failure::stops_the_batch);
         write(&mut xml, &message, empty, outcome);
     }
     xml.close("m:ResponseMessages");
@@ -92,14 +163,8 @@ fn write(xml: &mut Xml, message: &str, empty: &str, outcome: Result<String, Fail
             xml.text("m:MessageText", message_text(&failure.code));
             xml.text("m:ResponseCode", &failure.code);
             xml.text("m:DescriptiveLinkKey", "0");
-            if !failure.details.is_empty() {
-                xml.open("m:MessageXml");
-                for (name, value) in &failure.details {
-                    xml.text_with("t:Value", &[("Name", name)], value);
-                }
-                xml.close("m:MessageXml");
-            }
-            xml.raw(empty);
+            failure.write_cause(xml);
+            xml.raw(failure.content.as_deref().unwrap_or(empty));
         }
     }
     xml.close(message);

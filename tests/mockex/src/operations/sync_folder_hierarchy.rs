@@ -31,20 +31,21 @@ fn page(call: &Call<'_>, operation: &Element) -> Result<String, Failure> {
         }
     };
     let (changes, cursor, _) = mailbox.hierarchy().page(cursor, ALL);
-    let shape = Shape::read(operation.child("FolderShape"));
+    let shape = Shape::read(operation.child("FolderShape"), call.level);
+    response::check_paths(&shape)?;
     let mut xml = Xml::new();
     let state = SyncState { mailbox: mailbox.guid, hierarchy: true, folder, cursor };
     xml.text("m:SyncState", &state.encode());
     xml.boolean("m:IncludesLastFolderInRange", true);
     xml.open("m:Changes");
     for change in changes {
-        write(&mut xml, call, &mailbox, &shape, root, change);
+        write(&mut xml, &mailbox, &shape, root, change);
     }
     xml.close("m:Changes");
     Ok(xml.into_string())
 }
 
-fn write(xml: &mut Xml, call: &Call<'_>, mailbox: &Mailbox, shape: &Shape, root: Option<FolderKey>, change: Change) {
+fn write(xml: &mut Xml, mailbox: &Mailbox, shape: &Shape, root: Option<FolderKey>, change: Change) {
     let (name, key) = match change {
         Change::Create(key) => ("t:Create", key),
         Change::Update(key) | Change::ReadFlag(key) => ("t:Update", key),
@@ -59,7 +60,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, mailbox: &Mailbox, shape: &Shape, root:
     let is_inside = root.is_none_or(|root| mailbox.is_below(FolderKey(key), root));
     if let Some(folder) = mailbox.folder(FolderKey(key)).filter(|_| is_inside) {
         xml.open(name);
-        shape::folder(xml, mailbox, folder, shape, call.level);
+        shape::folder(xml, mailbox, folder, shape);
         xml.close(name);
     }
 }

@@ -40,7 +40,8 @@ fn page(call: &Call<'_>, operation: &Element) -> Result<String, Failure> {
     let maximum = operation.child_text("MaxChangesReturned").and_then(|text| text.parse().ok()).unwrap_or(MOST);
     let (changes, cursor, is_last) = folder.log.page(cursor, maximum.min(MOST));
     let ignored: HashSet<&str> = target::list(operation, "Ignore").iter().filter_map(|id| id.attribute("Id")).collect();
-    let shape = Shape::read(operation.child("ItemShape"));
+    let shape = Shape::read(operation.child("ItemShape"), call.level);
+    response::check_paths(&shape)?;
     let mut xml = Xml::new();
     let state = SyncState { mailbox: mailbox.guid, hierarchy: false, folder: key, cursor };
     xml.text("m:SyncState", &state.encode());

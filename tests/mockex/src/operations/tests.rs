@@ -1,3 +1,8 @@
+mod attachments;
+mod listings;
+mod names;
+mod updates;
+
 use bytes::Bytes;
 
 use super::*;
@@ -17,7 +22,9 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mut directory = Directory::default();
-        directory.add(&MailboxOptions::new("ana@contoso.example"), 0).unwrap();
+        for address in ["ana@contoso.example", "anabel.kos@contoso.example"] {
+            directory.add(&MailboxOptions::new(address), 0).unwrap();
+        }
         Self { directory }
     }
 
@@ -29,6 +36,10 @@ impl Stage {
         let mime = format!(
             "From: g@f.example\r\nMessage-ID: <{number}@f.example>\r\nSubject: letter {number}\r\n\r\nhello\r\n"
         );
+        self.deliver_mime(number, mime, fault);
+    }
+
+    fn deliver_mime(&self, number: usize, mime: String, fault: Option<ItemFault>) {
         let at = Timestamp::from_second(1_700_000_000 + i64::try_from(number).unwrap()).unwrap();
         let mut item = Item::delivered(content::read(Bytes::from(mime), at, "mail"), at, at);
         item.fault = fault;
@@ -131,6 +142,20 @@ fn each_item_of_a_batch_has_its_own_result() {
     let answer = stage.ask(&get(&wanted, ""));
     let codes: Vec<_> = messages(&answer).iter().map(code).collect();
     assert_eq!(codes, ["ErrorItemCorrupt", "NoError", "ErrorInvalidIdMalformed"]);
+}
+
+#[test]
+fn a_hard_error_stops_the_batch() {
+    let stage = Stage::new();
+    (0..2).for_each(|number| stage.deliver(number, None));
+    stage.deliver(2, Some(ItemFault::Poison { code: "ErrorMailboxMoveInProgress".to_owned() }));
+    stage.deliver(3, None);
+    let answer = stage.ask(&get(&ids(&stage.sync("", 10)), ""));
+    let outcomes: Vec<_> =
+        messages(&answer).iter().map(|message| (message.attribute("ResponseClass").unwrap(), code(message))).collect();
+    let stopped = ("Warning", "ErrorBatchProcessingStopped");
+    assert_eq!(outcomes, [("Success", "NoError"), ("Error", "ErrorMailboxMoveInProgress"), stopped, stopped]);
+    assert!(messages(&answer)[2].child("Items").is_some());
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Items.
 
+mod people;
+mod text;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{BodyType, Path, Shape};
-use crate::content::{Address, Attachment, AttachmentBody};
+use super::{BodyType, Shape};
+use crate::content::{Attachment, AttachmentBody, Content};
 use crate::fault::ItemFault;
+use crate::schema::Level;
 use crate::soap::Xml;
 use crate::store::identifier::item_change_key;
 use crate::store::{Identifier, Item, ItemKey, Mailbox};
@@ -14,65 +18,36 @@ use crate::store::{Identifier, Item, ItemKey, Mailbox};
 /// Which operation asks: listings cannot give everything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum View {
-    /// GetItem.
+    /// GetItem, GetAttachment.
     Whole,
-    /// FindItem, SyncFolderItems: no MIME, bodies, attachments, recipients, headers (MS-OXWSSRCH).
+    /// FindItem, SyncFolderItems: no MIME, bodies, attachments, recipients, headers, addresses (MS-OXWSSRCH).
     Listing,
 }
 
 /// Writes an item with the properties that are wanted.
 pub fn item(xml: &mut Xml, mailbox: &Mailbox, item: &Item, shape: &Shape, view: View) {
-    let writer = Writer { mailbox, item, shape, view };
-    let element = format!("t:{}", item.content.element());
-    xml.open(&element);
-    writer.identity(xml);
-    writer.basics(xml);
-    writer.flags_and_dates(xml);
-    writer.summary(xml);
-    writer.message(xml);
-    xml.close(&element);
+    let id = Identifier::Item { mailbox: mailbox.guid, key: item.key }.encode();
+    Writer { mailbox, item, shape, view, id, is_attached: false }.write(xml);
+}
+
+/// Writes an item inside an attachment; its id is the attachment's.
+pub fn attached_item(xml: &mut Xml, mailbox: &Mailbox, parent: &Item, id: &str, content: &Content, shape: &Shape) {
+    // Of the item around it, only what a message needs and does not say of itself.
+    let mut item = parent.clone();
+    item.content = content.clone();
+    item.received = content.sent;
+    item.is_read = true;
+    item.fault = None;
+    item.categories = Vec::new();
+    item.extended = Vec::new();
+    Writer { mailbox, item: &item, shape, view: View::Whole, id: id.to_owned(), is_attached: true }.write(xml);
 }
 
 /// Writes `t:ItemId`.
 pub fn item_id(xml: &mut Xml, mailbox: &Mailbox, key: ItemKey) {
     let id = Identifier::Item { mailbox: mailbox.guid, key }.encode();
-    match mailbox.item(key) {
-        Some(item) => {
-            xml.empty("t:ItemId", &[("Id", &id), ("ChangeKey", &item_change_key(mailbox.guid, item.version))]);
-        }
-        None => xml.empty("t:ItemId", &[("Id", &id), ("ChangeKey", &item_change_key(mailbox.guid, 0))]),
-    }
-}
-
-/// The value of a property as text, for restrictions and sorting.
-pub fn value_of(item: &Item, path: &Path) -> Option<String> {
-    let content = &item.content;
-    match path {
-        Path::Extended(path) => path.value(item).and_then(|values| values.into_iter().next()),
-        Path::Indexed(..) => None,
-        Path::Field(field) => match field.as_str() {
-            "item:Subject" => Some(subject(item).unwrap_or_default()),
-            "item:ItemClass" => Some(content.class.clone()),
-            "item:DateTimeReceived" => item.received.map(instant),
-            "item:DateTimeSent" => content.sent.map(instant),
-            "item:DateTimeCreated" => Some(instant(item.created)),
-            "item:LastModifiedTime" => Some(instant(item.modified)),
-            "item:Size" => Some(content.size().to_string()),
-            "item:HasAttachments" => Some(content.has_attachments().to_string()),
-            "item:Importance" => Some(content.importance.name().to_owned()),
-            "item:Sensitivity" => Some(content.sensitivity.name().to_owned()),
-            "item:IsDraft" => Some(item.is_draft.to_string()),
-            "item:Categories" => item.categories.first().cloned(),
-            "item:InReplyTo" => content.in_reply_to.clone(),
-            "message:InternetMessageId" => content.message_id.clone(),
-            "message:IsRead" => Some(item.is_read.to_string()),
-            "message:From" => content.from.as_ref().and_then(|from| from.address.clone()),
-            "message:Sender" => content.sender.as_ref().and_then(|sender| sender.address.clone()),
-            "message:References" => content.references.clone(),
-            "message:ConversationTopic" => content.subject.clone(),
-            _ => None,
-        },
-    }
+    let version = mailbox.item(key).map_or(0, |item| item.version);
+    xml.empty("t:ItemId", &[("Id", &id), ("ChangeKey", &item_change_key(mailbox.guid, version))]);
 }
 
 struct Writer<'a> {
@@ -80,11 +55,29 @@ struct Writer<'a> {
     item: &'a Item,
     shape: &'a Shape,
     view: View,
+    id: String,
+    is_attached: bool,
 }
 
 // === impl Writer ===
 
 impl Writer<'_> {
+    fn write(&self, xml: &mut Xml) {
+        let element = format!("t:{}", self.item.content.element());
+        xml.open(&element);
+        self.identity(xml);
+        self.basics(xml);
+        self.flags_and_dates(xml);
+        self.summary(xml);
+        self.state(xml);
+        self.newer(xml);
+        match self.item.content.element() {
+            "PostItem" => self.post(xml),
+            _ => self.message(xml),
+        }
+        xml.close(&element);
+    }
+
     fn wants(&self, field: &str, in_default: bool) -> bool {
         self.shape.wants(field, in_default)
     }
@@ -94,18 +87,24 @@ impl Writer<'_> {
         self.view == View::Whole && self.wants(field, in_default)
     }
 
+    /// A text, if it is there and wanted; no shape but `AllProperties` has it.
+    fn optional(&self, xml: &mut Xml, prefix: &str, name: &str, text: Option<&str>) {
+        if let Some(text) = text.filter(|_| self.wants(&format!("{prefix}:{name}"), false)) {
+            xml.text(&format!("t:{name}"), text);
+        }
+    }
+
     fn identity(&self, xml: &mut Xml) {
         if self.shape.mime && self.view == View::Whole {
             let mime = STANDARD.encode(self.item.content.to_mime());
             xml.text_with("t:MimeContent", &[("CharacterSet", "UTF-8")], &mime);
         }
-        item_id(xml, self.mailbox, self.item.key);
-        if self.wants("item:ParentFolderId", false) {
+        let change_key = item_change_key(self.mailbox.guid, self.item.version);
+        xml.empty("t:ItemId", &[("Id", &self.id), ("ChangeKey", &change_key)]);
+        if self.wants("item:ParentFolderId", false) && !self.is_attached {
             super::folder::id(xml, "t:ParentFolderId", self.mailbox, self.item.folder);
         }
-        if self.wants("item:ItemClass", false) {
-            xml.text("t:ItemClass", &self.item.content.class);
-        }
+        self.optional(xml, "item", "ItemClass", Some(&self.item.content.class));
     }
 
     fn basics(&self, xml: &mut Xml) {
@@ -117,7 +116,7 @@ impl Writer<'_> {
             xml.text("t:Sensitivity", content.sensitivity.name());
         }
         if self.wants_whole("item:Body", true) {
-            self.body(xml);
+            self.body(xml, "t:Body", self.shape.body);
         }
         if self.wants_whole("item:Attachments", true) && !content.attachments.is_empty() {
             xml.open("t:Attachments");
@@ -138,9 +137,7 @@ impl Writer<'_> {
         if self.wants("item:Importance", true) {
             xml.text("t:Importance", content.importance.name());
         }
-        if let Some(parent) = content.in_reply_to.as_deref().filter(|_| self.wants("item:InReplyTo", false)) {
-            xml.text("t:InReplyTo", parent);
-        }
+        self.optional(xml, "item", "InReplyTo", content.in_reply_to.as_deref());
     }
 
     fn flags_and_dates(&self, xml: &mut Xml) {
@@ -156,14 +153,7 @@ impl Writer<'_> {
                 xml.boolean(&format!("t:{name}"), value);
             }
         }
-        let headers = &self.item.content.headers;
-        if self.wants_whole("item:InternetMessageHeaders", false) && !headers.is_empty() {
-            xml.open("t:InternetMessageHeaders");
-            for (name, value) in headers {
-                xml.text_with("t:InternetMessageHeader", &[("HeaderName", name)], value);
-            }
-            xml.close("t:InternetMessageHeaders");
-        }
+        self.headers(xml);
         if let Some(sent) = self.item.content.sent.filter(|_| self.wants("item:DateTimeSent", true)) {
             xml.text("t:DateTimeSent", &instant(sent));
         }
@@ -172,89 +162,114 @@ impl Writer<'_> {
         }
     }
 
+    fn headers(&self, xml: &mut Xml) {
+        if self.view == View::Listing {
+            return;
+        }
+        let all = self.wants("item:InternetMessageHeaders", false);
+        let wants = |name: &str| all || self.shape.headers().any(|wanted| wanted.eq_ignore_ascii_case(name));
+        let headers: Vec<_> = self.item.content.headers.iter().filter(|(name, _)| wants(name)).collect();
+        if headers.is_empty() {
+            return;
+        }
+        xml.open("t:InternetMessageHeaders");
+        for (name, value) in headers {
+            xml.text_with("t:InternetMessageHeader", &[("HeaderName", name)], value);
+        }
+        xml.close("t:InternetMessageHeaders");
+    }
+
     fn summary(&self, xml: &mut Xml) {
         let content = &self.item.content;
-        let names = |list: &[Address]| list.iter().map(shown).collect::<Vec<_>>().join("; ");
-        if self.wants("item:DisplayCc", false) {
-            xml.text("t:DisplayCc", &names(&content.cc));
-        }
-        if self.wants("item:DisplayTo", false) {
-            xml.text("t:DisplayTo", &names(&content.to));
-        }
+        self.optional(xml, "item", "DisplayCc", Some(&people::names(&content.cc)));
+        self.optional(xml, "item", "DisplayTo", Some(&people::names(&content.to)));
         if self.wants("item:HasAttachments", true) {
             xml.boolean("t:HasAttachments", content.has_attachments());
         }
         self.shape.extended().for_each(|path| path.write(xml, self.item));
-        if self.wants("item:Culture", false) {
-            xml.text("t:Culture", "en-US");
+        self.optional(xml, "item", "Culture", Some("en-US"));
+    }
+
+    fn state(&self, xml: &mut Xml) {
+        if self.wants("item:EffectiveRights", false) {
+            rights(xml, false);
         }
-        if self.wants("item:LastModifiedTime", false) {
-            xml.text("t:LastModifiedTime", &instant(self.item.modified));
-        }
+        self.optional(xml, "item", "LastModifiedTime", Some(&instant(self.item.modified)));
         if self.wants("item:IsAssociated", false) {
             xml.boolean("t:IsAssociated", false);
         }
         if self.wants("item:ConversationId", false) {
             xml.empty("t:ConversationId", &[("Id", &STANDARD.encode(conversation(self.item)))]);
         }
+        // No quoted text is told from new text here: the whole body is unique.
+        if self.view == View::Whole && self.shape.names("item:UniqueBody") {
+            self.body(xml, "t:UniqueBody", self.shape.body);
+        }
+    }
+
+    /// What Exchange 2013 added.
+    fn newer(&self, xml: &mut Xml) {
+        if self.shape.level < Level::Exchange2013 {
+            return;
+        }
+        if self.wants("item:Flag", false) {
+            xml.open("t:Flag");
+            xml.text("t:FlagStatus", "NotFlagged");
+            xml.close("t:Flag");
+        }
+        self.optional(xml, "item", "InstanceKey", Some(&STANDARD.encode(self.item.key.0.to_be_bytes())));
+        if self.view == View::Whole && self.shape.names("item:NormalizedBody") {
+            self.body(xml, "t:NormalizedBody", BodyType::Html);
+        }
+        let text = || text::body_text(&self.item.content);
+        if self.wants("item:Preview", false) {
+            xml.text("t:Preview", text::cut(&text()));
+        }
+        if self.wants_whole("item:TextBody", false) {
+            xml.text_with("t:TextBody", &[("BodyType", "Text"), ("IsTruncated", "false")], &text());
+        }
     }
 
     fn message(&self, xml: &mut Xml) {
-        if self.item.content.element() == "PostItem" {
-            return;
-        }
         let content = &self.item.content;
-        if let Some(sender) = content.sender.as_ref().filter(|_| self.wants("message:Sender", true)) {
-            recipient(xml, "t:Sender", sender);
-        }
-        for (name, list) in
-            [("ToRecipients", &content.to), ("CcRecipients", &content.cc), ("BccRecipients", &content.bcc)]
-        {
-            if self.wants_whole(&format!("message:{name}"), true) && !list.is_empty() {
-                recipients(xml, &format!("t:{name}"), list);
-            }
-        }
+        self.person(xml, "Sender", content.sender.as_ref());
+        self.people(xml, "ToRecipients", true, &content.to);
+        self.people(xml, "CcRecipients", true, &content.cc);
+        self.people(xml, "BccRecipients", true, &content.bcc);
         if self.wants("message:IsReadReceiptRequested", false) {
             xml.boolean("t:IsReadReceiptRequested", content.read_receipt_requested);
         }
         if self.wants("message:IsDeliveryReceiptRequested", false) {
             xml.boolean("t:IsDeliveryReceiptRequested", content.delivery_receipt_requested);
         }
-        if self.wants("message:ConversationIndex", false) {
-            xml.text("t:ConversationIndex", &STANDARD.encode(conversation(self.item)));
-        }
-        if let Some(topic) = content.subject.as_deref().filter(|_| self.wants("message:ConversationTopic", false)) {
-            xml.text("t:ConversationTopic", topic);
-        }
-        if let Some(from) = content.from.as_ref().filter(|_| self.wants("message:From", true)) {
-            recipient(xml, "t:From", from);
-        }
-        if let Some(id) = content.message_id.as_deref().filter(|_| self.wants("message:InternetMessageId", false)) {
-            xml.text("t:InternetMessageId", id);
-        }
+        self.optional(xml, "message", "ConversationIndex", Some(&STANDARD.encode(conversation(self.item))));
+        self.optional(xml, "message", "ConversationTopic", content.subject.as_deref());
+        self.person(xml, "From", content.from.as_ref());
+        self.optional(xml, "message", "InternetMessageId", content.message_id.as_deref());
         if self.wants("message:IsRead", true) {
             xml.boolean("t:IsRead", self.item.is_read);
         }
-        if let Some(references) = content.references.as_deref().filter(|_| self.wants("message:References", false)) {
-            xml.text("t:References", references);
-        }
-        if self.wants_whole("message:ReplyTo", false) && !content.reply_to.is_empty() {
-            recipients(xml, "t:ReplyTo", &content.reply_to);
-        }
+        self.optional(xml, "message", "References", content.references.as_deref());
+        self.people(xml, "ReplyTo", false, &content.reply_to);
     }
 
-    fn body(&self, xml: &mut Xml) {
+    /// Posts have fewer properties, in an order of their own.
+    fn post(&self, xml: &mut Xml) {
         let content = &self.item.content;
-        let (kind, text) = match (self.shape.body, &content.html, &content.text) {
-            (BodyType::Text, html, None) => ("Text", html.as_deref().map(plain).unwrap_or_default()),
-            (BodyType::Text, _, Some(text)) => ("Text", text.clone()),
-            (_, Some(html), _) => ("HTML", html.clone()),
-            (BodyType::Html, None, text) => {
-                ("HTML", format!("<html><body><pre>{}</pre></body></html>", text.as_deref().unwrap_or_default()))
-            }
-            (BodyType::Best, None, text) => ("Text", text.clone().unwrap_or_default()),
-        };
-        xml.text_with("t:Body", &[("BodyType", kind)], &text);
+        self.optional(xml, "message", "ConversationIndex", Some(&STANDARD.encode(conversation(self.item))));
+        self.optional(xml, "message", "ConversationTopic", content.subject.as_deref());
+        self.person(xml, "From", content.from.as_ref());
+        self.optional(xml, "message", "InternetMessageId", content.message_id.as_deref());
+        if self.wants("message:IsRead", true) {
+            xml.boolean("t:IsRead", self.item.is_read);
+        }
+        self.optional(xml, "message", "References", content.references.as_deref());
+        self.person(xml, "Sender", content.sender.as_ref());
+    }
+
+    fn body(&self, xml: &mut Xml, name: &str, wanted: BodyType) {
+        let (kind, text) = text::body(&self.item.content, wanted);
+        xml.text_with(name, &[("BodyType", kind)], &text);
     }
 
     fn attachment(&self, xml: &mut Xml, attachment: &Attachment) {
@@ -273,19 +288,35 @@ impl Writer<'_> {
             xml.text("t:ContentId", id);
         }
         xml.number("t:Size", attachment.size());
-        xml.text("t:LastModifiedTime", &instant(attachment.modified));
+        // The real server leaves the zone out here, and only here.
+        xml.text("t:LastModifiedTime", instant(attachment.modified).trim_end_matches('Z'));
         xml.boolean("t:IsInline", attachment.inline);
+        if element == "t:FileAttachment" {
+            xml.boolean("t:IsContactPhoto", false);
+        }
         xml.close(element);
     }
 }
 
 /// The subject; an item with the fault has characters in it that XML forbids.
-fn subject(item: &Item) -> Option<String> {
+pub fn subject(item: &Item) -> Option<String> {
     let subject = item.content.subject.clone();
     match item.fault {
         Some(ItemFault::IllegalCharacters) => Some(format!("{}\u{0}\u{b}\u{1f}\u{ffff}", subject.unwrap_or_default())),
         _ => subject,
     }
+}
+
+/// Writes what the caller may do; contents exist in folders only.
+pub fn rights(xml: &mut Xml, in_folder: bool) {
+    xml.open("t:EffectiveRights");
+    for right in ["CreateAssociated", "CreateContents", "CreateHierarchy"] {
+        xml.boolean(&format!("t:{right}"), in_folder);
+    }
+    for right in ["Delete", "Modify", "Read", "ViewPrivateItems"] {
+        xml.boolean(&format!("t:{right}"), true);
+    }
+    xml.close("t:EffectiveRights");
 }
 
 /// Seconds, in UTC, as Exchange writes times.
@@ -296,45 +327,4 @@ fn instant(at: Timestamp) -> String {
 fn conversation(item: &Item) -> Vec<u8> {
     let topic = item.content.subject.as_deref().unwrap_or_default();
     Sha256::digest(topic.trim_start_matches("RE: ").as_bytes()).iter().take(22).copied().collect()
-}
-
-fn shown(address: &Address) -> String {
-    address.name.clone().or_else(|| address.address.clone()).unwrap_or_default()
-}
-
-fn recipient(xml: &mut Xml, name: &str, address: &Address) {
-    xml.open(name);
-    mailbox(xml, address);
-    xml.close(name);
-}
-
-fn recipients(xml: &mut Xml, name: &str, list: &[Address]) {
-    xml.open(name);
-    list.iter().for_each(|address| mailbox(xml, address));
-    xml.close(name);
-}
-
-fn mailbox(xml: &mut Xml, address: &Address) {
-    xml.open("t:Mailbox");
-    xml.text("t:Name", &shown(address));
-    if let Some(text) = &address.address {
-        xml.text("t:EmailAddress", text);
-        xml.text("t:RoutingType", "SMTP");
-    }
-    xml.close("t:Mailbox");
-}
-
-/// Markup left out; enough for tests.
-fn plain(html: &str) -> String {
-    let mut text = String::with_capacity(html.len());
-    let mut inside = false;
-    for character in html.chars() {
-        match character {
-            '<' => inside = true,
-            '>' => inside = false,
-            _ if !inside => text.push(character),
-            _ => {}
-        }
-    }
-    text
 }
