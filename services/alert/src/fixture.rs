@@ -47,6 +47,10 @@ pub fn settings(name: &str, send_alert_email: bool) -> profile::Settings {
         send_alert_email,
         connection_timeout_ms: 100_000,
         trust_anchors: Vec::new(),
+        released_hosts: Vec::new(),
+        allow_internal_addresses: false,
+        tls: postroad_core::profile::TlsLibrary::Postroad,
+        client_credentials: None,
     }
 }
 

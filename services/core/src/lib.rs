@@ -13,6 +13,7 @@ pub mod invariant;
 pub mod location;
 pub mod mailbox;
 pub mod name;
+pub mod network;
 pub mod notification;
 pub mod placement;
 pub mod profile;

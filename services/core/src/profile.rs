@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Aggregate, EmailAddress, Refusal, fault::Code, location::Location};
+use crate::{Aggregate, EmailAddress, Refusal, autodiscover::Pattern, fault::Code, location::Location};
 
 mod audit;
 mod draft;
@@ -72,6 +72,37 @@ pub struct Settings {
     pub connection_timeout_ms: u32,
     /// Extra trust anchors, each a certificate in PEM form.
     pub trust_anchors: Vec<String>,
+    /// Hosts that Autodiscover may use besides the mailboxes' own domains.
+    pub released_hosts: Vec<Pattern>,
+    /// Whether Autodiscover may lead to internal hosts and private addresses.
+    pub allow_internal_addresses: bool,
+    /// Whose TLS is used.
+    pub tls: TlsLibrary,
+    /// Modern authentication; `None` means Basic with the user name.
+    pub client_credentials: Option<ClientCredentials>,
+}
+
+/// Whose TLS a profile uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TlsLibrary {
+    /// Postroad's own: modern suites only.
+    #[default]
+    Postroad,
+    /// The system's, for old servers.
+    System,
+}
+
+/// OAuth 2.0 client credentials (RFC 6749 §4.4); the sealed password is the secret or the certificate's private key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCredentials {
+    /// Where tokens are issued.
+    pub token_location: Location,
+    /// The application's id.
+    pub client_id: String,
+    /// The scope.
+    pub scope: String,
+    /// The application's certificate (PEM); `None` means a client secret.
+    pub certificate: Option<String>,
 }
 
 /// A password sealed under a key of the deployment; opening it needs that key.

@@ -14,6 +14,9 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
+pub use postroad_core::autodiscover::{Service, Settings};
+use url::Url;
+
 use crate::{
     Credentials, Endpoint, Error, Kind, Refusal, Transport,
     client::envelope_headers,
@@ -26,15 +29,6 @@ use crate::{
 const LIMIT: usize = 1 << 20;
 /// What an Exchange server's Autodiscover says of itself in a 401.
 const MARKS: [&str; 3] = ["x-soap-enabled", "x-wssecurity-enabled", "x-oauth-enabled"];
-
-/// Which of the two services is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
-    /// SOAP, `GetUserSettings`; Exchange 2010 and later.
-    Soap,
-    /// Plain old XML.
-    Pox,
-}
 
 /// What the service says about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,34 +52,20 @@ pub enum Outcome {
     },
 }
 
-/// The settings that locate a mailbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// For callers outside of the firewall.
-    pub external: Option<String>,
-    /// For callers inside.
-    pub internal: Option<String>,
-    /// For other servers.
-    pub partner: Option<String>,
-}
-
 /// What a host is, found out without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// An Autodiscover service.
-    Autodiscover,
+    /// An Autodiscover service that offers these schemes of authentication.
+    Autodiscover(Vec<String>),
     /// It redirects.
-    Redirect(String),
+    Redirect {
+        /// The status.
+        status: u16,
+        /// Where to.
+        location: String,
+    },
     /// Something else answers, with this status.
     Other(u16),
-}
-
-impl Settings {
-    /// The location for a client outside of the firewall; an internal name resolved in the internet could be somebody else's.
-    #[must_use]
-    pub fn location(&self) -> Option<&str> {
-        self.external.as_deref().or(self.partner.as_deref())
-    }
 }
 
 /// Asks a host, without credentials, whether it is an Autodiscover service.
@@ -108,11 +88,24 @@ pub async fn probe(transport: &Transport, endpoint: &Endpoint, timeout: Duration
 fn recognise(status: u16, headers: &HeaderMap, text: &str, endpoint: &Endpoint) -> Probe {
     let is_marked = MARKS.iter().any(|mark| headers.contains_key(*mark));
     match classify(status, headers, text, endpoint) {
-        Kind::Redirect { location, .. } => Probe::Redirect(location),
-        Kind::Unauthorized(_) if is_marked => Probe::Autodiscover,
-        _ if (200..300).contains(&status) && pox::read(text).is_ok() => Probe::Autodiscover,
+        Kind::Redirect { status, location, .. } => Probe::Redirect { status, location },
+        Kind::Unauthorized(challenge) if is_marked => {
+            Probe::Autodiscover(challenge.offered.into_iter().map(|scheme| scheme.name).collect())
+        }
+        _ if (200..300).contains(&status) && pox::read(text).is_ok() => Probe::Autodiscover(Vec::new()),
         _ => Probe::Other(status),
     }
+}
+
+/// Asks over plain http where to ask instead: no credentials, no cookies, and of the answer only the redirect is looked at.
+///
+/// # Errors
+/// There is no answer.
+pub async fn hint(transport: &Transport, url: &Url, timeout: Duration) -> Result<Probe, Error> {
+    transport.hint(url, timeout).await.map(|(status, location)| match location {
+        Some(location) if (300..400).contains(&status) => Probe::Redirect { status, location },
+        _ => Probe::Other(status),
+    })
 }
 
 /// Asks a service where the mailbox of an address is served.
@@ -190,17 +183,17 @@ mod tests {
         let endpoint = Endpoint::parse("https://contoso.example/autodiscover/autodiscover.xml").unwrap();
         let basic = ("www-authenticate", "Basic realm=\"x\"");
         let marked = headers(&[basic, ("x-soap-enabled", "True")]);
-        assert_eq!(recognise(401, &marked, "", &endpoint), Probe::Autodiscover);
+        assert_eq!(recognise(401, &marked, "", &endpoint), Probe::Autodiscover(vec!["Basic".to_owned()]));
         assert_eq!(recognise(401, &headers(&[basic]), "", &endpoint), Probe::Other(401));
         assert_eq!(recognise(200, &HeaderMap::new(), "<html><title>Shop</title></html>", &endpoint), Probe::Other(200));
         let elsewhere = headers(&[("location", "https://evil.example/autodiscover/autodiscover.xml")]);
-        assert!(matches!(recognise(302, &elsewhere, "", &endpoint), Probe::Redirect(_)));
+        assert!(matches!(recognise(302, &elsewhere, "", &endpoint), Probe::Redirect { .. }));
     }
 
     #[test]
     fn a_pox_error_proves_life() {
         let Some(text) = crate::reference::sample("305-pox-error-600.resp.xml") else { return };
         let endpoint = Endpoint::parse("https://contoso.example/autodiscover/autodiscover.xml").unwrap();
-        assert_eq!(recognise(200, &HeaderMap::new(), &text, &endpoint), Probe::Autodiscover);
+        assert_eq!(recognise(200, &HeaderMap::new(), &text, &endpoint), Probe::Autodiscover(Vec::new()));
     }
 }

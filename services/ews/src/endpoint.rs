@@ -1,8 +1,9 @@
 //! Where requests go.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use reqwest::Url;
+use url::Host;
 
 /// An https URL without user name, query secrets or fragment: nothing else ever gets credentials.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -56,6 +57,16 @@ impl Endpoint {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// The host's address, if the host is a number and no name.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.0.host()? {
+            Host::Ipv4(address) => Some(address.into()),
+            Host::Ipv6(address) => Some(address.into()),
+            Host::Domain(_) => None,
+        }
+    }
+
     /// The port; 443 unless given.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -68,8 +79,18 @@ impl Endpoint {
         self.0.as_str()
     }
 
-    pub(crate) fn url(&self) -> &Url {
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
         &self.0
+    }
+}
+
+impl TryFrom<Url> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(url: Url) -> Result<Self, EndpointError> {
+        Self::parse(url.as_str())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Class, ResponseCode, ResponseError, evidence::Exchange, soap::SoapFault, xml::XmlError};
+use crate::{AddressRefused, Class, ResponseCode, ResponseError, evidence::Exchange, soap::SoapFault, xml::XmlError};
 
 mod challenge;
 mod http;
@@ -30,6 +30,8 @@ struct Inner {
 pub enum Kind {
     /// The host's name has no address.
     Dns(String),
+    /// The host's name leads to an address that must not be connected to.
+    Address(AddressRefused),
     /// No connection.
     Connect(ConnectFailure),
     /// No TLS connection that can be trusted.
@@ -110,6 +112,7 @@ impl Error {
                 Class::Transient
             }
             Kind::Tls(failure) => failure.class(),
+            Kind::Address(_) => Class::Config,
             Kind::TooLarge(_) => Class::ItemPermanent,
             Kind::Unauthorized(challenge) => challenge.refusal().class(),
             Kind::Redirect { meaning, .. } => meaning.class(),
@@ -167,6 +170,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(reason) => write!(formatter, "the name cannot be resolved: {reason}"),
+            Self::Address(refused) => write!(formatter, "{refused}"),
             Self::Connect(failure) => write!(formatter, "{failure}"),
             Self::Tls(failure) => write!(formatter, "{failure}"),
             Self::Timeout(time) => write!(formatter, "no complete answer within {} s", time.as_secs_f32()),

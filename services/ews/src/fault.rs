@@ -12,6 +12,7 @@ impl Error {
     pub fn fault(&self) -> Code {
         match self.kind() {
             Kind::Dns(_) => Code::DnsFailed,
+            Kind::Address(_) => Code::AddressRefused,
             Kind::Connect(ConnectFailure::TimedOut | ConnectFailure::Unreachable) => Code::ConnectTimeout,
             Kind::Connect(_) => Code::ConnectRefused,
             Kind::Tls(failure) => tls(failure),

@@ -9,6 +9,7 @@
 //! | `soap`, `xml`, `response` | envelopes, reading and writing, results of batches |
 //! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
 //! | `error`, `code`, `fault` | what can go wrong, Exchange's codes, rows of the fault table |
+//! | `names` | addresses and SRV records, and which addresses may be connected to |
 //! | `autodiscover` | the SOAP and POX services, one question to one host |
 //! | `evidence` | what was said on the wire, without secrets |
 
@@ -23,6 +24,7 @@ mod fault;
 mod folder;
 mod id;
 mod item;
+mod names;
 mod operation;
 #[cfg(test)]
 mod reference;
@@ -42,6 +44,7 @@ pub use evidence::Exchange;
 pub use folder::Folder;
 pub use id::{Distinguished, FolderId, FolderRef, ItemId};
 pub use item::{Attachment, AttachmentKind, Body, ExtendedProperty, Item, Party};
+pub use names::{AddressRefused, Names, NamesError, ReachError};
 pub use operation::{
     Operation,
     convert_id::{ConvertId, Converted},

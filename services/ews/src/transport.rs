@@ -9,9 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use postroad_core::network::Reach;
 use reqwest::{
-    Method,
-    header::{HeaderMap, HeaderValue},
+    Method, Url,
+    header::{HeaderMap, HeaderValue, LOCATION},
 };
 use tokio::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::{
     Endpoint,
     error::{Error, Kind, network},
     evidence::Exchange,
+    names::{Guard, Names, refused},
     xml::Filter,
 };
 
@@ -44,6 +46,8 @@ pub struct TransportOptions {
     pub response_limit: usize,
     /// Addresses of hosts that the DNS does not have, or has otherwise. The port counts for URLs without one.
     pub hosts: BTreeMap<String, SocketAddr>,
+    /// Which addresses names may lead to; what stands in `hosts` is free of it.
+    pub reach: Reach,
     /// The header `User-Agent`; administrators allow and block EWS clients by it.
     pub user_agent: String,
 }
@@ -57,6 +61,7 @@ pub struct Transport {
 struct Inner {
     http: reqwest::Client,
     options: TransportOptions,
+    names: Names,
 }
 
 /// Why a pool cannot be made.
@@ -76,6 +81,7 @@ pub enum TransportError {
 /// Pools by their options, each made once and kept while somebody uses it.
 #[derive(Default)]
 pub struct Transports {
+    names: Names,
     pools: Mutex<HashMap<TransportOptions, Weak<Inner>>>,
 }
 
@@ -106,6 +112,7 @@ impl Default for TransportOptions {
             connect_timeout: Duration::from_secs(10),
             response_limit: RESPONSE_LIMIT,
             hosts: BTreeMap::new(),
+            reach: Reach::INTERNAL,
             user_agent: concat!("Postroad/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -114,8 +121,13 @@ impl Default for TransportOptions {
 // === impl Transport ===
 
 impl Transport {
-    /// A pool of its own. [`Transports`] shares pools.
+    /// A pool of its own that resolves names as the system does. [`Transports`] shares pools.
     pub fn new(options: TransportOptions) -> Result<Self, TransportError> {
+        Self::with_names(options, Names::default())
+    }
+
+    /// A pool of its own.
+    pub fn with_names(options: TransportOptions, names: Names) -> Result<Self, TransportError> {
         let certificates = trust::certificates(&options.trust_anchors)?;
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| TransportError::UserAgent)?;
         let mut builder = reqwest::Client::builder()
@@ -131,12 +143,19 @@ impl Transport {
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(30));
+            .tcp_keepalive(Duration::from_secs(30))
+            .dns_resolver(Arc::new(Guard { names: names.clone(), reach: options.reach }));
         for (host, address) in &options.hosts {
             builder = builder.resolve(host, *address);
         }
         let http = builder.build().map_err(TransportError::Setup)?;
-        Ok(Self { inner: Arc::new(Inner { http, options }) })
+        Ok(Self { inner: Arc::new(Inner { http, options, names }) })
+    }
+
+    /// How names are resolved.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.inner.names
     }
 
     /// What it was made of.
@@ -160,6 +179,29 @@ impl Transport {
         }
     }
 
+    /// GET over plain http, with nothing that could tell who asks. Gives the status and the header `Location`.
+    pub(crate) async fn hint(&self, url: &Url, timeout: Duration) -> Result<(u16, Option<String>), Error> {
+        let started = Instant::now();
+        let mut exchange = Exchange::begin("GET", url.as_str(), &HeaderMap::new(), &[]);
+        let options = &self.inner.options;
+        let client = plain(options, self.inner.names.clone());
+        let asked = async {
+            let client = client.map_err(|error| network(&error))?;
+            client.get(url.clone()).send().await.map_err(|error| network(&error))
+        };
+        let outcome = tokio::time::timeout(timeout, asked).await.unwrap_or(Err(Kind::Timeout(timeout)));
+        exchange.elapsed = started.elapsed();
+        match outcome {
+            Ok(response) => {
+                exchange.answered(&response);
+                let location = response.headers().get(LOCATION);
+                let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+                Ok((response.status().as_u16(), location))
+            }
+            Err(kind) => Err(Error::new(kind, exchange)),
+        }
+    }
+
     /// Sends a request and receives the whole answer, whatever its status.
     pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
         let started = Instant::now();
@@ -175,6 +217,12 @@ impl Transport {
     }
 
     async fn send(&self, outgoing: Outgoing, exchange: &mut Exchange) -> Result<(u16, HeaderMap, String), Kind> {
+        // A number in place of a name is not resolved, so it is checked here.
+        if let Some(address) = outgoing.endpoint.address()
+            && !self.inner.options.reach.allows(address)
+        {
+            return Err(Kind::Address(refused(outgoing.endpoint.host(), address)));
+        }
         let request = self
             .inner
             .http
@@ -198,6 +246,25 @@ impl fmt::Debug for Transport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Transport").field("options", &self.inner.options).finish_non_exhaustive()
     }
+}
+
+/// For plain http; made when it is needed, which is rare.
+fn plain(options: &TransportOptions, names: Names) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_rustls()
+        .tls_certs_only([])
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .user_agent(options.user_agent.clone())
+        .connect_timeout(options.connect_timeout)
+        .dns_resolver(Arc::new(Guard { names, reach: options.reach }));
+    for (host, address) in &options.hosts {
+        builder = builder.resolve(host, *address);
+    }
+    builder.build()
 }
 
 /// Reads a whole answer; its text is filtered while it arrives.
@@ -231,13 +298,19 @@ async fn read_some(response: &mut reqwest::Response) -> String {
 // === impl Transports ===
 
 impl Transports {
+    /// No pools yet.
+    #[must_use]
+    pub fn new(names: Names) -> Self {
+        Self { names, pools: Mutex::default() }
+    }
+
     /// The pool with these options.
     pub fn get(&self, options: &TransportOptions) -> Result<Transport, TransportError> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inner) = pools.get(options).and_then(Weak::upgrade) {
             return Ok(Transport { inner });
         }
-        let transport = Transport::new(options.clone())?;
+        let transport = Transport::with_names(options.clone(), self.names.clone())?;
         pools.retain(|_, pool| pool.strong_count() > 0);
         pools.insert(options.clone(), Arc::downgrade(&transport.inner));
         Ok(transport)

@@ -4,15 +4,18 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use postroad_core::{
     EmailAddress, Refusal,
+    autodiscover::{Pattern, Release, is_public_suffix},
     fault::{Code, Report},
+    network::Reach,
     profile::Sealed,
 };
 use postroad_ews::{
-    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, RequestServerVersion, Transport,
-    TransportOptions, Transports,
+    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, Names, NamesError, RequestServerVersion,
+    Transport, TransportOptions, Transports,
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1 as wire;
+use postroad_rig::config::Network;
 
 /// The time for one request where the caller names none.
 const TIMEOUT: Duration = Duration::from_secs(100);
@@ -23,6 +26,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 pub struct Opener {
     transports: Transports,
     hosts: BTreeMap<String, SocketAddr>,
+    released: Vec<Pattern>,
+    reach: Reach,
     keyring: std::sync::Arc<Keyring>,
 }
 
@@ -36,8 +41,16 @@ pub struct Access {
     pub credentials: Credentials,
     /// Whether that account impersonates the mailbox.
     pub impersonate: bool,
-    /// The connections.
+    /// Connections to the mail server.
     pub transport: Transport,
+    /// Connections to Autodiscover, which anybody may answer for.
+    pub finding: Transport,
+    /// Where the credentials may go.
+    pub release: Release,
+    /// The account, as the cache knows it.
+    pub account: String,
+    /// What changes with the password, and is none.
+    pub proof: String,
     /// Time for one request.
     pub timeout: Duration,
     /// Most connections that the profile allows; 0 if it says nothing.
@@ -60,8 +73,14 @@ impl From<Refusal> for Failure {
 
 impl Opener {
     /// No connections yet.
-    pub fn new(hosts: BTreeMap<String, SocketAddr>, keyring: std::sync::Arc<Keyring>) -> Self {
-        Self { transports: Transports::default(), hosts, keyring }
+    pub fn new(network: &Network, keyring: std::sync::Arc<Keyring>) -> Result<Self, NamesError> {
+        Ok(Self {
+            transports: Transports::new(Names::servers(&network.resolvers)?),
+            hosts: network.hosts.clone(),
+            released: network.released_hosts.clone(),
+            reach: network.reach(),
+            keyring,
+        })
     }
 
     /// Checks and opens what a caller sent. Opens no connection.
@@ -78,9 +97,21 @@ impl Opener {
             Duration::ZERO => TIMEOUT,
             timeout => timeout,
         };
+        let release = self.release(&address, &access)?;
+        let inside = if access.allow_internal_addresses { Reach::INTERNAL } else { Reach::PUBLIC };
+        let finding = self.transport(&access, timeout, inside)?;
+        let transport = match fixed {
+            // A location that a person entered may be internal.
+            Some(_) => self.transport(&access, timeout, Reach::INTERNAL)?,
+            None => finding.clone(),
+        };
         Ok(Access {
             credentials: self.credentials(&access)?,
-            transport: self.transport(&access.trust_anchors, timeout)?,
+            transport,
+            finding,
+            release,
+            account: account(&access),
+            proof: proof(&access),
             address,
             fixed,
             impersonate: access.impersonate,
@@ -102,11 +133,22 @@ impl Opener {
         Ok(Credentials::basic(access.user_name.clone(), password))
     }
 
-    fn transport(&self, trust_anchors: &[String], timeout: Duration) -> Result<Transport, Failure> {
+    fn release(&self, address: &EmailAddress, access: &wire::Access) -> Result<Release, Refusal> {
+        let own = access.released_hosts.iter().map(|text| Pattern::parse("access.released_hosts", text));
+        let mut patterns = own.collect::<Result<Vec<_>, _>>()?;
+        patterns.extend(self.released.iter().cloned());
+        let mut domains = vec![address.domain()];
+        domains.extend(access.mailbox_domains.iter().map(|domain| domain.to_lowercase()));
+        domains.retain(|domain| !is_public_suffix(domain));
+        Ok(Release { domains, patterns, online: access.exchange_online, internal: access.allow_internal_addresses })
+    }
+
+    fn transport(&self, access: &wire::Access, timeout: Duration, reach: Reach) -> Result<Transport, Failure> {
         let options = TransportOptions {
-            trust_anchors: trust_anchors.to_vec(),
+            trust_anchors: access.trust_anchors.clone(),
             connect_timeout: timeout.min(CONNECT),
             hosts: self.hosts.clone(),
+            reach: self.reach.or(reach),
             ..TransportOptions::default()
         };
         self.transports.get(&options).map_err(|error| {
@@ -114,6 +156,18 @@ impl Opener {
             Failure::Refused(Refusal::new(Code::TrustAnchorInvalid, "access.trust_anchors", reason))
         })
     }
+}
+
+fn account(access: &wire::Access) -> String {
+    let client = access.client_credentials.as_ref().map(|client| client.client_id.as_str());
+    client.unwrap_or(&access.user_name).to_lowercase()
+}
+
+/// A new password is sealed anew, so its ciphertext differs.
+fn proof(access: &wire::Access) -> String {
+    let sealed = access.password.as_ref().map(|sealed| sealed.ciphertext.as_slice()).unwrap_or_default();
+    let anchors = access.trust_anchors.concat();
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &[sealed, anchors.as_bytes()].concat()).to_string()
 }
 
 impl Access {

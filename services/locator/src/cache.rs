@@ -1,49 +1,39 @@
-//! Locations that Autodiscover found, per mailbox (setup guide: "CRM caches this information"). Lost, it is only asked again.
+//! What Autodiscover said, per mailbox and per domain (setup guide: "CRM caches this information"). Lost, it is only asked
+//! again.
+
+use std::collections::BTreeMap;
 
 use async_nats::jetstream::kv;
-use jiff::Timestamp;
 use postroad_core::{
     EmailAddress,
+    autodiscover::{Entry, Memory, Service},
     fault::{Code, Report},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-const BUCKET: &str = "locations";
-
-/// How a location was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Source {
-    /// The SOAP service.
-    Soap,
-    /// The POX service.
-    Pox,
+/// What is kept of a mailbox.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    /// Where it is, or why that is not known.
+    pub memory: Memory,
+    /// How the last discovery went.
+    pub transcript: Vec<Entry>,
 }
 
-impl Source {
-    /// For people.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Soap => "SOAP",
-            Self::Pox => "POX",
-        }
-    }
-}
-
-/// A location that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    /// EWS URL.
-    pub url: String,
-    /// How.
-    pub source: Source,
-    /// When.
-    pub at: Timestamp,
+/// What is kept of a domain, for one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domain {
+    /// The endpoint that worked last.
+    pub endpoint: Option<(Service, String)>,
+    /// The ways of authentication that hosts offered.
+    pub offered: BTreeMap<String, Vec<String>>,
 }
 
 /// The cache.
 pub struct Cache {
-    bucket: kv::Store,
+    locations: kv::Store,
+    domains: kv::Store,
 }
 
 /// Why the cache does not answer.
@@ -59,35 +49,66 @@ impl Error {
 }
 
 impl Cache {
-    /// Opens the bucket, or makes it.
+    /// Opens the buckets, or makes them.
     pub async fn open(nats: &async_nats::Client, replicas: usize) -> Result<Self, Error> {
         let jetstream = async_nats::jetstream::new(nats.clone());
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "EWS locations found by Autodiscover, by mailbox".to_owned(),
+        let bucket = |name: &str, description: &str| kv::Config {
+            bucket: name.to_owned(),
+            description: description.to_owned(),
             history: 1,
             num_replicas: replicas,
             ..kv::Config::default()
         };
-        let bucket = jetstream.create_or_update_key_value(config).await.map_err(|error| Error(error.to_string()))?;
-        Ok(Self { bucket })
+        let failed = |error: async_nats::jetstream::context::CreateKeyValueError| Error(error.to_string());
+        let locations = bucket("locations", "EWS locations found by Autodiscover, by mailbox");
+        let locations = jetstream.create_or_update_key_value(locations).await.map_err(failed)?;
+        let domains = bucket("autodiscover", "Autodiscover endpoints that worked, by domain and account");
+        let domains = jetstream.create_or_update_key_value(domains).await.map_err(failed)?;
+        Ok(Self { locations, domains })
     }
 
-    /// The location of a mailbox, if it was found before.
-    pub async fn get(&self, address: &EmailAddress) -> Result<Option<Found>, Error> {
-        let entry = self.bucket.get(key(address)).await.map_err(|error| Error(error.to_string()))?;
-        // What a former version wrote and this one cannot read is asked for again.
-        Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    /// What is kept of a mailbox. A cache that does not answer, or has what this version cannot read, knows nothing.
+    pub async fn mailbox(&self, address: &EmailAddress) -> Kept {
+        get(&self.locations, key(&address.key())).await
     }
 
-    /// Keeps the location of a mailbox.
-    pub async fn put(&self, address: &EmailAddress, found: &Found) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(found).map_err(|error| Error(error.to_string()))?;
-        self.bucket.put(key(address), bytes.into()).await.map(|_| ()).map_err(|error| Error(error.to_string()))
+    /// Keeps it.
+    pub async fn keep_mailbox(&self, address: &EmailAddress, kept: &Kept) {
+        put(&self.locations, key(&address.key()), kept).await;
+    }
+
+    /// What is kept of a domain for an account.
+    pub async fn domain(&self, domain: &str, account: &str) -> Domain {
+        get(&self.domains, key(&format!("{domain}\n{account}"))).await
+    }
+
+    /// Keeps it.
+    pub async fn keep_domain(&self, domain: &str, account: &str, kept: &Domain) {
+        put(&self.domains, key(&format!("{domain}\n{account}")), kept).await;
+    }
+}
+
+async fn get<T: Default + DeserializeOwned>(bucket: &kv::Store, key: String) -> T {
+    match bucket.get(key).await {
+        Ok(entry) => entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(error = error.to_string(), "going on without the cache of locations");
+            T::default()
+        }
+    }
+}
+
+async fn put<T: Serialize + Sync>(bucket: &kv::Store, key: String, kept: &T) {
+    let put = async {
+        let bytes = serde_json::to_vec(kept).map_err(|error| error.to_string())?;
+        bucket.put(key, bytes.into()).await.map_err(|error| error.to_string())
+    };
+    if let Err(error) = put.await {
+        tracing::warn!(error, "the cache of locations does not keep what was found");
     }
 }
 
 /// Addresses have characters that keys may not have.
-fn key(address: &EmailAddress) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, address.key().as_bytes()).to_string()
+fn key(text: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
 }

@@ -7,7 +7,7 @@ use postroad_ews::{
     Client, ConvertId, Distinguished, Endpoint, Error, FolderRef, GetFolder, Identity, ItemError, ServerVersion,
 };
 
-use crate::{access::Access, discovery::Located};
+use crate::access::Access;
 
 /// What has to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,11 +277,6 @@ fn item_report(folder: &str, error: &ItemError) -> Report {
         _ => Code::ResponseMalformed,
     };
     Report::new(code, format!("{folder}: {error}"))
-}
-
-/// How a location was found, for people.
-pub fn how(located: &Located) -> String {
-    format!("found by Autodiscover ({})", located.source.name())
 }
 
 #[cfg(test)]

@@ -1,74 +1,106 @@
-//! gRPC: Locate and TestMailbox.
+//! gRPC: Locate, Explain and TestMailbox.
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _, stream};
-use postroad_core::{EmailAddress, fault::Report};
+use postroad_core::{
+    autodiscover::{self, Entry, Known},
+    fault::{Code, Report},
+};
 use postroad_ews::Endpoint;
 use postroad_proto::locator::v1::{
-    LocateRequest, LocateResponse, Location, Outcome as WireOutcome, Source as WireSource, Step as WireStep,
-    TestMailboxRequest, TestMailboxResponse, Verdict, locator_service_server::LocatorService, test_mailbox_response,
+    Conclusion, ExplainRequest, ExplainResponse, LocateRequest, LocateResponse, Location, Outcome as WireOutcome,
+    Source as WireSource, Step as WireStep, TestMailboxRequest, TestMailboxResponse, TranscriptEntry, Verdict,
+    explain_response, locator_service_server::LocatorService, test_mailbox_response, transcript_entry,
 };
-use postroad_rig::{Context, clock, status, wire};
+use postroad_rig::{Context, Error, clock, status, wire};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
     access::{Access, Failure, Opener},
-    cache::{Cache, Found, Source},
+    cache::Cache,
     connection::{self, Ended, Observer, Outcome, Step, Wanted},
-    discovery::{self, Located},
+    locations::{Locations, Said},
 };
 
 /// The service.
 pub struct Service {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     opener: Opener,
-    cache: Arc<Cache>,
-    released: Vec<String>,
-    ask_again: Duration,
-    asked: Mutex<HashMap<String, Instant>>,
+    locations: Arc<Locations>,
 }
 
 impl Service {
     /// The service of a role.
-    pub fn new(context: &Context, cache: Arc<Cache>) -> Self {
-        let network = &context.config.network;
-        let inner = Inner {
-            opener: Opener::new(network.hosts.clone(), Arc::clone(&context.keyring)),
-            cache,
-            released: network.released_hosts.clone(),
-            ask_again: Duration::from_millis(context.config.locator.ask_again_ms),
-            asked: Mutex::default(),
-        };
-        Self { inner: Arc::new(inner) }
+    pub fn new(context: &Context, cache: Cache) -> Result<Self, Error> {
+        let config = &context.config.locator;
+        let opener = Opener::new(&context.config.network, Arc::clone(&context.keyring))
+            .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?;
+        let patience = Duration::from_millis(config.ask_again_ms);
+        Ok(Self { opener, locations: Arc::new(Locations::new(cache, patience, config.discoveries_per_second)) })
     }
 }
 
 #[async_trait]
 impl LocatorService for Service {
     type TestMailboxStream = Pin<Box<dyn Stream<Item = Result<TestMailboxResponse, Status>> + Send>>;
+    type ExplainStream = Pin<Box<dyn Stream<Item = Result<ExplainResponse, Status>> + Send>>;
 
     async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
         let request = request.into_inner();
-        let access = self.inner.opener.open(&request.email_address, request.access).map_err(refused)?;
+        let access = Arc::new(self.opener.open(&request.email_address, request.access).map_err(refused)?);
         let location = match &access.fixed {
             Some(endpoint) => fixed(endpoint),
             None => {
-                let found = self.inner.locate(&access, &request.failed_location).await;
-                location(&found.map_err(|report| status::failed(&report))?)
+                let failed = Some(request.failed_location.as_str()).filter(|url| !url.is_empty());
+                let known = self.locations.locate(&access, failed).await;
+                location(&known.map_err(|report| status::failed(&report))?)
             }
         };
         Ok(Response::new(LocateResponse { location: Some(location) }))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<Self::ExplainStream>, Status> {
+        let request = request.into_inner();
+        let access = self.opener.open(&request.email_address, request.access).map_err(refused)?;
+        let locations = Arc::clone(&self.locations);
+        let (sender, receiver) = mpsc::channel(16);
+        let (watcher, mut entries) = mpsc::channel::<Entry>(16);
+        let tell = sender.clone();
+        let relay = async move {
+            while let Some(told) = entries.recv().await {
+                explain(&tell, explain_response::Report::Entry(entry(&told))).await;
+            }
+        };
+        let find = async move {
+            let conclusion = match &access.fixed {
+                Some(endpoint) => Conclusion { location: Some(fixed(endpoint)), ..Conclusion::default() },
+                None if request.anew => conclusion(&locations.anew(&access, Some(&watcher)).await),
+                None => {
+                    let said = locations.said(&access).await;
+                    // Never asked about, there is nothing to explain yet.
+                    if said.asked_at.is_none() {
+                        conclusion(&locations.anew(&access, Some(&watcher)).await)
+                    } else {
+                        for told in &said.transcript {
+                            if watcher.send(told.clone()).await.is_err() {
+                                break;
+                            }
+                        }
+                        conclusion(&said)
+                    }
+                }
+            };
+            drop(watcher);
+            conclusion
+        };
+        let run = async move {
+            let (conclusion, ()) = tokio::join!(find, relay);
+            explain(&sender, explain_response::Report::Conclusion(conclusion)).await;
+        };
+        let run = stream::once(run).filter_map(|()| async { None });
+        Ok(Response::new(Box::pin(stream::select(ReceiverStream::new(receiver).map(Ok), run))))
     }
 
     async fn test_mailbox(
@@ -76,15 +108,15 @@ impl LocatorService for Service {
         request: Request<TestMailboxRequest>,
     ) -> Result<Response<Self::TestMailboxStream>, Status> {
         let request = request.into_inner();
-        let access = self.inner.opener.open(&request.email_address, request.access).map_err(refused)?;
+        let access = self.opener.open(&request.email_address, request.access).map_err(refused)?;
         let wanted =
             Wanted { outgoing: request.outgoing, appointments_contacts_tasks: request.appointments_contacts_tasks };
         let (sender, receiver) = mpsc::channel(16);
-        let inner = Arc::clone(&self.inner);
+        let locations = Arc::clone(&self.locations);
         let test = async move {
             let started = clock::instant();
             let mut observer = Sender(sender);
-            let outcome = connection::test(&access, wanted, inner.locate_anew(&access), &mut observer).await;
+            let outcome = connection::test(&access, wanted, find(&locations, &access), &mut observer).await;
             let report = test_mailbox_response::Report::Outcome(to_wire(&outcome, started.elapsed()));
             observer.send(report).await;
         };
@@ -95,60 +127,50 @@ impl LocatorService for Service {
     }
 }
 
-impl Inner {
-    /// The cached location, or Autodiscover's where there is none or it is the one that failed.
-    async fn locate(&self, access: &Access, failed: &str) -> Result<Found, Report> {
-        let cached = self.cache.get(&access.address).await.unwrap_or_else(|error| {
-            tracing::warn!(error = error.to_string(), "asking Autodiscover without the cache");
-            None
-        });
-        match cached {
-            Some(found) if failed.is_empty() || found.url != failed => Ok(found),
-            // A location that failed is asked for again, but not with every attempt of every mailbox.
-            Some(found) if !self.may_ask(&access.address) => Ok(found),
-            Some(found) => match self.discover(access).await {
-                Ok(located) => Ok(self.keep(&access.address, &located).await),
-                Err(report) if report.code.is_permanent() => Err(report),
-                // Autodiscover fails too: the old location is tried further, and its own failure is the one to tell.
-                Err(_) => Ok(found),
-            },
-            None => {
-                let located = self.discover(access).await?;
-                Ok(self.keep(&access.address, &located).await)
-            }
-        }
+/// For tests of a connection: never what is known.
+async fn find(locations: &Locations, access: &Access) -> Result<(Endpoint, String), Report> {
+    if let Some(endpoint) = &access.fixed {
+        return Ok((endpoint.clone(), "as entered in the profile".to_owned()));
     }
-
-    /// For tests of a connection: never the cache.
-    async fn locate_anew(&self, access: &Access) -> Result<(Endpoint, String), Report> {
-        if let Some(endpoint) = &access.fixed {
-            return Ok((endpoint.clone(), "as entered in the profile".to_owned()));
-        }
-        let located = self.discover(access).await?;
-        self.keep(&access.address, &located).await;
-        Ok((located.endpoint.clone(), connection::how(&located)))
+    let said = locations.anew(access, None).await;
+    if let Some(missing) = said.missing {
+        return Err(missing.report);
     }
+    let known = said.known.ok_or_else(|| Report::new(Code::AutodiscoverFailed, access.address.domain()))?;
+    let endpoint = Endpoint::parse(&known.url)
+        .map_err(|error| Report::new(Code::LocationInvalid, format!("{}: {error}", known.url)))?;
+    Ok((endpoint, format!("found by Autodiscover ({})", known.service.name())))
+}
 
-    async fn discover(&self, access: &Access) -> Result<Located, Report> {
-        discovery::discover(access, &self.released).await
+async fn explain(sender: &mpsc::Sender<ExplainResponse>, report: explain_response::Report) {
+    if sender.send(ExplainResponse { report: Some(report) }).await.is_err() {
+        tracing::debug!("nobody reads the explanation any more");
     }
+}
 
-    async fn keep(&self, address: &EmailAddress, located: &Located) -> Found {
-        let found = Found { url: located.endpoint.as_str().to_owned(), source: located.source, at: clock::now() };
-        if let Err(error) = self.cache.put(address, &found).await {
-            tracing::warn!(error = error.to_string(), "the location is not kept");
-        }
-        found
-    }
+fn entry(told: &Entry) -> TranscriptEntry {
+    let mut entry = TranscriptEntry {
+        question: told.question.clone(),
+        answer: told.answer.clone(),
+        reason: told.reason.clone(),
+        elapsed: Some(wire::duration(Duration::from_millis(told.elapsed_ms))),
+        ..TranscriptEntry::default()
+    };
+    entry.set_use(match told.verdict {
+        autodiscover::Verdict::Followed => transcript_entry::Use::Followed,
+        autodiscover::Verdict::Dropped => transcript_entry::Use::Dropped,
+        autodiscover::Verdict::Taken => transcript_entry::Use::Taken,
+        autodiscover::Verdict::Stopped => transcript_entry::Use::Stopped,
+    });
+    entry
+}
 
-    fn may_ask(&self, address: &EmailAddress) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, at| at.elapsed() < self.ask_again);
-        if asked.contains_key(&address.key()) {
-            return false;
-        }
-        asked.insert(address.key(), clock::instant());
-        true
+fn conclusion(said: &Said) -> Conclusion {
+    Conclusion {
+        location: said.known.as_ref().map(location),
+        fault: said.missing.as_ref().map(|missing| status::to_wire(&missing.report)),
+        wants_host: said.missing.as_ref().and_then(|missing| missing.wants.clone()).unwrap_or_default(),
+        asked_at: said.asked_at.map(wire::timestamp),
     }
 }
 
@@ -203,6 +225,7 @@ fn to_wire(outcome: &Outcome, elapsed: Duration) -> WireOutcome {
         appointments_contacts_tasks: outcome.appointments_contacts_tasks.as_ref().map(status::to_wire),
         elapsed: Some(wire::duration(elapsed)),
         server_version: outcome.server.as_ref().map(ToString::to_string).unwrap_or_default(),
+        affected_mailboxes: 0,
         server_allows_connections: outcome.server.as_ref().map_or(0, postroad_ews::ServerVersion::default_concurrency),
     }
 }
@@ -211,12 +234,12 @@ fn fixed(endpoint: &Endpoint) -> Location {
     Location { url: endpoint.as_str().to_owned(), source: WireSource::Fixed.into(), found_at: None }
 }
 
-fn location(found: &Found) -> Location {
-    let source = match found.source {
-        Source::Soap => WireSource::AutodiscoverSoap,
-        Source::Pox => WireSource::AutodiscoverPox,
+fn location(known: &Known) -> Location {
+    let source = match known.service {
+        autodiscover::Service::Soap => WireSource::AutodiscoverSoap,
+        autodiscover::Service::Pox => WireSource::AutodiscoverPox,
     };
-    Location { url: found.url.clone(), source: source.into(), found_at: Some(wire::timestamp(found.at)) }
+    Location { url: known.url.clone(), source: source.into(), found_at: Some(wire::timestamp(known.at)) }
 }
 
 fn refused(failure: Failure) -> Status {

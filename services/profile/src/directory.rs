@@ -1,7 +1,7 @@
 //! Profiles and mailboxes as the journal has them, kept in memory by following it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{RwLock, RwLockReadGuard},
 };
 
@@ -107,6 +107,14 @@ impl Directory {
             live.filter(|mailbox| of.is_none() || mailbox.settings.profile_id == of).cloned().collect();
         all.sort_by_cached_key(|mailbox| mailbox.settings.address.key());
         all
+    }
+
+    /// The domains of the mailboxes that use a profile.
+    pub fn domains_of(&self, profile: Uuid) -> Vec<String> {
+        let view = self.read();
+        let live = view.mailboxes.values().filter_map(mailbox::State::live);
+        let of = live.filter(|mailbox| mailbox.settings.profile_id == Some(profile));
+        of.map(|mailbox| mailbox.settings.address.domain()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// How many mailboxes use a profile.

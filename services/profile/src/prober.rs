@@ -1,20 +1,14 @@
 //! The test of a mailbox's way to its server, as the locator does it.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
-use postroad_core::{
-    fault::{Code, Report},
-    mailbox::Mailbox,
-    profile::{Profile, Sealed},
-};
+use postroad_core::fault::{Code, Report};
 use postroad_proto::locator::v1::{
-    Access, Outcome, SealedPassword, Step, TestMailboxRequest, locator_service_client::LocatorServiceClient,
-    test_mailbox_response,
+    Access, ExplainRequest, ExplainResponse, Outcome, Step, TestMailboxRequest,
+    locator_service_client::LocatorServiceClient, test_mailbox_response,
 };
-use postroad_rig::{Error, channel, status, wire};
-use tonic::transport::Channel;
+use postroad_rig::{Error, channel, status};
+use tonic::{Status, transport::Channel};
 
 /// What is tested.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +39,14 @@ pub enum Probed {
 pub trait Prober: Send + Sync {
     /// Tests; the stream ends with an outcome, or with [`Probed::Unavailable`].
     async fn probe(&self, probe: Probe) -> BoxStream<'static, Probed>;
+    /// How a mailbox is located.
+    ///
+    /// # Errors
+    /// The request is refused, or the locator does not answer.
+    async fn explain(
+        &self,
+        request: ExplainRequest,
+    ) -> Result<BoxStream<'static, Result<ExplainResponse, Status>>, Status>;
 }
 
 /// The locator role.
@@ -59,6 +61,17 @@ impl Locator {
 
 #[async_trait]
 impl Prober for Locator {
+    async fn explain(
+        &self,
+        request: ExplainRequest,
+    ) -> Result<BoxStream<'static, Result<ExplainResponse, Status>>, Status> {
+        let told = |error: Status| match status::fault_of(&error) {
+            Some(_) => error,
+            None => status::failed(&status::report_of(&error, Code::LocatorUnavailable)),
+        };
+        Ok(self.0.clone().explain(request).await.map_err(told)?.into_inner().boxed())
+    }
+
     async fn probe(&self, probe: Probe) -> BoxStream<'static, Probed> {
         let request = TestMailboxRequest {
             email_address: probe.email_address,
@@ -66,8 +79,7 @@ impl Prober for Locator {
             outgoing: probe.outgoing,
             appointments_contacts_tasks: probe.appointments_contacts_tasks,
         };
-        let unavailable =
-            |status: &tonic::Status| Probed::Unavailable(status::report_of(status, Code::LocatorUnavailable));
+        let unavailable = |status: &Status| Probed::Unavailable(status::report_of(status, Code::LocatorUnavailable));
         let answer = match self.0.clone().test_mailbox(request).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return futures::stream::iter([unavailable(&status)]).boxed(),
@@ -83,33 +95,5 @@ impl Prober for Locator {
                 }
             })
             .boxed()
-    }
-}
-
-/// How a mailbox's server is reached: by its own credentials where it has them, otherwise by the profile's account.
-pub fn access(profile: &Profile, mailbox: Option<&Mailbox>) -> Access {
-    let own = mailbox.filter(|mailbox| mailbox.settings.allow_own_credentials);
-    let (user_name, sealed) = match own {
-        Some(mailbox) => (&mailbox.settings.user_name, mailbox.sealed.as_ref()),
-        None => (&profile.settings.user_name, profile.sealed.as_ref()),
-    };
-    let settings = &profile.settings;
-    let location = settings.locations.as_ref().map(|locations| locations.incoming.url()).unwrap_or_default();
-    Access {
-        location,
-        user_name: user_name.clone(),
-        password: sealed.map(password),
-        impersonate: mailbox.is_some() && own.is_none(),
-        trust_anchors: settings.trust_anchors.clone(),
-        timeout: Some(wire::duration(Duration::from_millis(u64::from(settings.connection_timeout_ms)))),
-        maximum_concurrent_connections: u32::from(settings.maximum_concurrent_connections),
-    }
-}
-
-fn password(sealed: &Sealed) -> SealedPassword {
-    SealedPassword {
-        key_id: sealed.key_id.clone(),
-        wrapped_key: sealed.wrapped_key.clone(),
-        ciphertext: sealed.ciphertext.clone(),
     }
 }

@@ -2,26 +2,30 @@
 
 mod changes;
 mod draft;
+mod locate;
 mod test;
 mod view;
 
 use std::{pin::Pin, sync::Arc};
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use postroad_core::{
     Refusal,
+    autodiscover::Pattern,
     fault::Code,
     name::Kind as NameKind,
-    profile::{Command, Draft, FIELDS, Facts, Profile, Rules, State},
+    profile::{Command, Draft, FIELDS, Facts, Owner, Profile, Rules, State},
 };
 use postroad_journal::{Actor, Executed};
 use postroad_proto::profile::v1::{
     ActivateProfileRequest, ActivateProfileResponse, AssignProfileRequest, AssignProfileResponse, CreateProfileRequest,
     CreateProfileResponse, DeactivateProfileRequest, DeactivateProfileResponse, DeleteProfileRequest,
     DeleteProfileResponse, GetProfileRequest, GetProfileResponse, ListProfileChangesRequest,
-    ListProfileChangesResponse, ListProfilesRequest, ListProfilesResponse, Profile as WireProfile, ProfileSettings,
-    TestProfileRequest, TestProfileResponse, UpdateProfileRequest, UpdateProfileResponse,
-    profile_service_server::ProfileService,
+    ListProfileChangesResponse, ListProfilesRequest, ListProfilesResponse, LocateMailboxRequest, LocateMailboxResponse,
+    Profile as WireProfile, ProfileSettings, ReleaseHostRequest, ReleaseHostResponse, TestProfileRequest,
+    TestProfileResponse, TestSettingsRequest, TestSettingsResponse, UpdateProfileRequest, UpdateProfileResponse,
+    WithdrawHostRequest, WithdrawHostResponse, profile_service_server::ProfileService, test_profile_response,
+    test_settings_response,
 };
 use postroad_rig::{actor, clock, status, wire};
 use tonic::{Request, Response, Status, async_trait};
@@ -69,7 +73,7 @@ impl ProfileAdministration {
         Ok(draft)
     }
 
-    async fn owner(&self, text: &str) -> Result<postroad_core::profile::Owner, Status> {
+    async fn owner(&self, text: &str) -> Result<Owner, Status> {
         let unknown = |rule: String| status::refused(&Refusal::new(Code::OwnerUnknown, "owner", rule));
         let person = self.registry.person(PersonKind::User, text).await?;
         let person = person.ok_or_else(|| unknown(format!("`{text}` is no user of the CRM")))?;
@@ -78,7 +82,30 @@ impl ProfileAdministration {
             .ok_or_else(|| unknown(format!("the user {} has no address for the alert mail", person.name)))?;
         let address =
             postroad_core::EmailAddress::parse("owner", &address).map_err(|refusal| status::refused(&refusal))?;
-        Ok(postroad_core::profile::Owner { user_id: person.id, name: person.name, address })
+        Ok(Owner { user_id: person.id, name: person.name, address })
+    }
+
+    /// A profile of settings that are not stored; what only a stored one needs is filled in.
+    async fn unsaved(&self, mut settings: ProfileSettings, stored: Option<Profile>) -> Result<Profile, Status> {
+        let password = std::mem::take(&mut settings.password);
+        let owner = Owner {
+            user_id: Uuid::nil(),
+            name: "nobody".to_owned(),
+            address: postroad_core::EmailAddress::trusted("nobody@invalid"),
+        };
+        let mut draft = Draft::default();
+        draft::apply(&mut draft, &settings, &Mask::all(FIELDS)).map_err(|refusal| status::refused(&refusal))?;
+        draft.owner = Some(owner);
+        if draft.name.trim().is_empty() {
+            "not saved".clone_into(&mut draft.name);
+        }
+        let sealed = match self.registry.seal(password)? {
+            None => stored.as_ref().and_then(|stored| stored.sealed.clone()),
+            sealed => sealed,
+        };
+        let settings = draft.settings().map_err(|refusal| status::refused(&refusal))?;
+        let id = stored.map_or_else(Uuid::nil, |stored| stored.id);
+        Ok(Profile { id, settings, sealed, active: true, revision: 0, last_test: None })
     }
 
     async fn change(
@@ -132,6 +159,8 @@ impl ProfileAdministration {
 #[async_trait]
 impl ProfileService for ProfileAdministration {
     type TestProfileStream = Pin<Box<dyn Stream<Item = Result<TestProfileResponse, Status>> + Send>>;
+    type TestSettingsStream = Pin<Box<dyn Stream<Item = Result<TestSettingsResponse, Status>> + Send>>;
+    type LocateMailboxStream = Pin<Box<dyn Stream<Item = Result<LocateMailboxResponse, Status>> + Send>>;
 
     async fn create_profile(
         &self,
@@ -255,15 +284,76 @@ impl ProfileService for ProfileAdministration {
         let actor = actor::of(&request);
         let request = request.into_inner();
         let profile = self.find(&request.profile)?;
-        let mailbox = match request.email_address.trim() {
+        let mailbox = address(&request.email_address)?;
+        let told = test::run(Arc::clone(&self.registry), profile, mailbox, Some(actor)).map(|told| {
+            let report = match told {
+                test::Told::Step(step) => test_profile_response::Report::Step(step),
+                test::Told::Outcome(outcome) => test_profile_response::Report::Outcome(outcome),
+            };
+            Ok(TestProfileResponse { report: Some(report) })
+        });
+        Ok(Response::new(Box::pin(told)))
+    }
+
+    async fn test_settings(
+        &self,
+        request: Request<TestSettingsRequest>,
+    ) -> Result<Response<Self::TestSettingsStream>, Status> {
+        let request = request.into_inner();
+        let mailbox = address(&request.email_address)?;
+        let stored = match request.profile.trim() {
             "" => None,
-            address => Some(
-                postroad_core::EmailAddress::parse("email_address", address)
-                    .map_err(|refusal| status::refused(&refusal))?,
-            ),
+            name => Some(self.find(name)?),
         };
-        let steps = test::run(Arc::clone(&self.registry), profile, mailbox, actor);
-        Ok(Response::new(Box::pin(steps)))
+        let profile = self.unsaved(request.settings.unwrap_or_default(), stored).await?;
+        let told = test::run(Arc::clone(&self.registry), profile, mailbox, None).map(|told| {
+            let report = match told {
+                test::Told::Step(step) => test_settings_response::Report::Step(step),
+                test::Told::Outcome(outcome) => test_settings_response::Report::Outcome(outcome),
+            };
+            Ok(TestSettingsResponse { report: Some(report) })
+        });
+        Ok(Response::new(Box::pin(told)))
+    }
+
+    async fn release_host(
+        &self,
+        request: Request<ReleaseHostRequest>,
+    ) -> Result<Response<ReleaseHostResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let profile = self.find(&request.profile)?;
+        let host = Pattern::parse("host", &request.host).map_err(|refusal| status::refused(&refusal))?;
+        let mut draft = Draft::from(&profile.settings);
+        draft.released_hosts.push(host.to_string());
+        let executed = self.change(&profile, draft, None, "", &actor).await?;
+        Ok(Response::new(ReleaseHostResponse { profile: self.answer(&executed.state) }))
+    }
+
+    async fn withdraw_host(
+        &self,
+        request: Request<WithdrawHostRequest>,
+    ) -> Result<Response<WithdrawHostResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let profile = self.find(&request.profile)?;
+        let mut draft = Draft::from(&profile.settings);
+        let wanted = request.host.trim().to_lowercase();
+        let before = draft.released_hosts.len();
+        draft.released_hosts.retain(|host| *host != wanted);
+        if draft.released_hosts.len() == before {
+            return Err(not_found("host", "released host", &request.host));
+        }
+        let executed = self.change(&profile, draft, None, "", &actor).await?;
+        Ok(Response::new(WithdrawHostResponse { profile: self.answer(&executed.state) }))
+    }
+
+    async fn locate_mailbox(
+        &self,
+        request: Request<LocateMailboxRequest>,
+    ) -> Result<Response<Self::LocateMailboxStream>, Status> {
+        let told = locate::run(&self.registry, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(told)))
     }
 
     async fn list_profile_changes(
@@ -273,6 +363,15 @@ impl ProfileService for ProfileAdministration {
         let request = request.into_inner();
         let profile = self.find(&request.profile)?;
         changes::list(&self.registry.journal, profile.id, &request).await.map(Response::new)
+    }
+}
+
+fn address(text: &str) -> Result<Option<postroad_core::EmailAddress>, Status> {
+    match text.trim() {
+        "" => Ok(None),
+        text => postroad_core::EmailAddress::parse("email_address", text)
+            .map(Some)
+            .map_err(|refusal| status::refused(&refusal)),
     }
 }
 

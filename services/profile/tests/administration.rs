@@ -18,7 +18,7 @@ mod office {
         Registry,
     };
     use postroad_proto::{
-        locator::v1::{Outcome, Step, Verdict},
+        locator::v1::{Conclusion, ExplainRequest, ExplainResponse, Outcome, Step, Verdict, explain_response},
         mailbox::v1::{MailboxKind, MailboxSettings, SynchronizationMethod},
         profile::v1::{ProfileSettings, ServerType},
     };
@@ -61,6 +61,15 @@ mod office {
 
     #[async_trait]
     impl Prober for Server {
+        async fn explain(
+            &self,
+            request: ExplainRequest,
+        ) -> Result<BoxStream<'static, Result<ExplainResponse, tonic::Status>>, tonic::Status> {
+            let conclusion = Conclusion { wants_host: request.email_address, ..Conclusion::default() };
+            let report = Some(explain_response::Report::Conclusion(conclusion));
+            Ok(futures::stream::iter([Ok(ExplainResponse { report })]).boxed())
+        }
+
         async fn probe(&self, probe: Probe) -> BoxStream<'static, Probed> {
             assert!(probe.access.password.is_some() && !probe.access.user_name.is_empty());
             let step = Step { name: "inbox".to_owned(), verdict: Verdict::Passed.into(), ..Step::default() };

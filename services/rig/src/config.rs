@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use postroad_core::{
+    autodiscover::Pattern,
+    network::{Range, Reach},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -70,9 +74,21 @@ pub struct Network {
     /// Addresses of hosts that the DNS does not have, or has otherwise, for example
     /// `"mail.contoso.example" = "10.0.0.7:443"`. The port counts for locations that name none.
     pub hosts: std::collections::BTreeMap<String, SocketAddr>,
-    /// Hosts beside the mailbox's own domain that Autodiscover may find locations on, for example `mail.hoster.example` or
-    /// `*.hoster.example`. Credentials are sent to no other host.
-    pub released_hosts: Vec<String>,
+    /// Hosts beside the mailboxes' own domains that Autodiscover may use in every profile, for example
+    /// `mail.hoster.example`, `*.hoster.example` or `mail.hoster.example:8443`. Credentials are sent to no other host.
+    pub released_hosts: Vec<Pattern>,
+    /// Ranges of addresses that every profile may connect to besides the public ones: `private`, `loopback`, `link-local`.
+    pub allowed_ranges: Vec<Range>,
+    /// DNS servers, as `ADDRESS:PORT`; none means the system's.
+    pub resolvers: Vec<SocketAddr>,
+}
+
+impl Network {
+    /// The ranges that are allowed.
+    pub fn reach(&self) -> Reach {
+        let has = |range| self.allowed_ranges.contains(&range);
+        Reach { private: has(Range::Private), loopback: has(Range::Loopback), link_local: has(Range::LinkLocal) }
+    }
 }
 
 /// Where roles find each other, as `http://HOST:PORT`.
@@ -146,11 +162,13 @@ pub struct Locator {
     pub listen: SocketAddr,
     /// The shortest time, in milliseconds, between two questions to Autodiscover about a mailbox whose location failed.
     pub ask_again_ms: u64,
+    /// The most discoveries that begin within a second for the mailboxes of one domain.
+    pub discoveries_per_second: u32,
 }
 
 impl Default for Locator {
     fn default() -> Self {
-        Self { listen: loopback(7402), ask_again_ms: 60_000 }
+        Self { listen: loopback(7402), ask_again_ms: 3_600_000, discoveries_per_second: 5 }
     }
 }
 
@@ -196,6 +214,12 @@ impl Config {
         }
         if !(1..=5).contains(&self.nats.replicas) {
             return wrong("nats.replicas", "must be between 1 and 5");
+        }
+        if !(1..=1000).contains(&self.locator.discoveries_per_second) {
+            return wrong("locator.discoveries_per_second", "must be between 1 and 1000");
+        }
+        if self.network.allowed_ranges.iter().any(|range| matches!(range, Range::Public | Range::Unusable)) {
+            return wrong("network.allowed_ranges", "must be of private, loopback and link-local");
         }
         if self.profile.parallel_tests == 0 {
             return wrong("profile.parallel_tests", "must be at least 1");

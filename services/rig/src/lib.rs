@@ -1,5 +1,6 @@
 //! What every role needs around its core: configuration, clock, supervised tasks, telemetry, gRPC serving, shutdown.
 
+mod access;
 pub mod actor;
 pub mod channel;
 pub mod clock;
@@ -12,6 +13,7 @@ mod tasks;
 pub mod telemetry;
 pub mod wire;
 
+pub use access::access;
 pub use config::Config;
 pub use context::{Context, Role, shutdown_signal, start};
 pub use error::Error;

@@ -98,7 +98,8 @@ impl Cycle<'_> {
 
     async fn place(&self, mailbox: &Mailbox, profile: &Profile, failed: Option<&str>) -> Result<Place, Stop> {
         let mut locator = self.worker.locator.clone();
-        place::find(&mut locator, &self.worker.keyring, mailbox, profile, failed).await.map_err(Stop::Fault)
+        let domains = self.worker.directory.domains_of(profile.id);
+        place::find(&mut locator, &self.worker.keyring, mailbox, profile, domains, failed).await.map_err(Stop::Fault)
     }
 
     async fn process(&mut self, mailbox: &Mailbox, profile: &Profile, place: &Place) -> Result<End, Stop> {

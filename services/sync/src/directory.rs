@@ -1,8 +1,9 @@
 //! Profiles and mailboxes as the journal has them, kept in memory by following it.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock},
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt as _;
@@ -14,9 +15,13 @@ use uuid::Uuid;
 
 use crate::explain::Index;
 
+/// For so long the domains of a profile are believed.
+const DOMAINS: Duration = Duration::from_secs(60);
+
 /// The view of one worker.
 pub struct Directory {
     view: RwLock<View>,
+    domains: Mutex<HashMap<Uuid, (Instant, Vec<String>)>>,
     changed: mpsc::UnboundedSender<Change>,
 }
 
@@ -40,7 +45,7 @@ impl Directory {
     /// An empty view and where its changes arrive.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (changed, changes) = mpsc::unbounded_channel();
-        (Self { view: RwLock::default(), changed }, changes)
+        (Self { view: RwLock::default(), domains: Mutex::default(), changed }, changes)
     }
 
     /// A mailbox with its position in the journal, for a decision.
@@ -86,6 +91,23 @@ impl Directory {
         let of =
             |state: &mailbox::State| state.live().is_some_and(|mailbox| mailbox.settings.profile_id == Some(profile));
         view.mailboxes.iter().filter(|(_, (state, _))| of(state)).map(|(id, _)| *id).collect()
+    }
+
+    /// The domains of a profile's mailboxes; looked up anew after a minute.
+    pub fn domains_of(&self, profile: Uuid) -> Vec<String> {
+        let mut known = self.domains.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((at, domains)) = known.get(&profile)
+            && at.elapsed() < DOMAINS
+        {
+            return domains.clone();
+        }
+        let view = self.read();
+        let live = view.mailboxes.values().filter_map(|(state, _)| state.live());
+        let of = live.filter(|mailbox| mailbox.settings.profile_id == Some(profile));
+        let domains: Vec<String> =
+            of.map(|mailbox| mailbox.settings.address.domain()).collect::<BTreeSet<_>>().into_iter().collect();
+        known.insert(profile, (Instant::now(), domains.clone()));
+        domains
     }
 
     /// Where messages were decided.

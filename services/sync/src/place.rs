@@ -3,12 +3,11 @@
 use postroad_core::{
     fault::{Code, Report},
     mailbox::Mailbox,
-    profile::{Profile, Sealed},
+    network::Reach,
+    profile::{Profile, TlsLibrary},
 };
 use postroad_journal::sealing::Keyring;
-use postroad_proto::locator::v1::{
-    Access, LocateRequest, SealedPassword, locator_service_client::LocatorServiceClient,
-};
+use postroad_proto::locator::v1::{Access, LocateRequest, locator_service_client::LocatorServiceClient};
 use postroad_rig::status;
 use secrecy::SecretString;
 use tonic::transport::Channel;
@@ -28,6 +27,10 @@ pub struct Place {
     pub address: String,
     /// Extra certificates, PEM.
     pub trust_anchors: Vec<String>,
+    /// Which addresses the server may have.
+    pub reach: Reach,
+    /// Whose TLS is used.
+    pub tls: TlsLibrary,
     /// Time limit of a request.
     pub timeout: std::time::Duration,
 }
@@ -38,6 +41,7 @@ pub async fn find(
     keyring: &Keyring,
     mailbox: &Mailbox,
     profile: &Profile,
+    domains: Vec<String>,
     failed: Option<&str>,
 ) -> Result<Place, Report> {
     let own = mailbox.settings.allow_own_credentials;
@@ -53,7 +57,7 @@ pub async fn find(
     let fixed = settings.locations.as_ref().map(|locations| locations.incoming.url());
     let url = match fixed {
         Some(url) => url,
-        None => locate(locator, mailbox, access(profile, &user_name, sealed, !own, timeout), failed).await?,
+        None => locate(locator, mailbox, postroad_rig::access(profile, Some(mailbox), domains), failed).await?,
     };
     Ok(Place {
         url,
@@ -62,6 +66,13 @@ pub async fn find(
         impersonate: !own,
         address: mailbox.settings.address.as_str().to_owned(),
         trust_anchors: settings.trust_anchors.clone(),
+        // A location that a person entered may be internal; what Autodiscover says only where the profile allows it.
+        reach: if settings.locations.is_some() || settings.allow_internal_addresses {
+            Reach::INTERNAL
+        } else {
+            Reach::PUBLIC
+        },
+        tls: settings.tls,
         timeout,
     })
 }
@@ -80,26 +91,4 @@ async fn locate(
     let answer = locator.locate(request).await.map_err(|error| status::report_of(&error, Code::LocatorUnavailable))?;
     let location = answer.into_inner().location.unwrap_or_default();
     Ok(location.url)
-}
-
-fn access(
-    profile: &Profile,
-    user_name: &str,
-    sealed: &Sealed,
-    impersonate: bool,
-    timeout: std::time::Duration,
-) -> Access {
-    Access {
-        location: String::new(),
-        user_name: user_name.to_owned(),
-        password: Some(SealedPassword {
-            key_id: sealed.key_id.clone(),
-            wrapped_key: sealed.wrapped_key.clone(),
-            ciphertext: sealed.ciphertext.clone(),
-        }),
-        impersonate,
-        trust_anchors: profile.settings.trust_anchors.clone(),
-        timeout: Some(postroad_rig::wire::duration(timeout)),
-        maximum_concurrent_connections: u32::from(profile.settings.maximum_concurrent_connections),
-    }
 }

@@ -90,7 +90,8 @@ impl Worker {
             keyring: Arc::clone(&context.keyring),
             locator: LocatorServiceClient::new(channel::to(&config.endpoints.locator)?),
             crm: Arc::new(crm),
-            exchange: Ews::new(config.sync.max_response_bytes, config.network.hosts.clone()),
+            exchange: Ews::new(config.sync.max_response_bytes, &config.network)
+                .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?,
             gate: Gate::default(),
             connections: Connections::default(),
             retry: config.sync.retry(),

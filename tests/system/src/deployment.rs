@@ -16,6 +16,9 @@ use stage::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
+/// The host of regions that have none of their own.
+const HOST: &str = "mail.contoso.example";
+
 /// A role of Postroad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -124,7 +127,11 @@ impl Deployment {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
         let nats = Nats::start(nats::Options::default()).await?;
-        let hosts = organization.regions.iter().filter_map(|region| region.public_host.clone()).collect();
+        let mut organization = organization;
+        HOST.clone_into(&mut organization.public_host);
+        let mut hosts: Vec<String> =
+            organization.regions.iter().filter_map(|region| region.public_host.clone()).collect();
+        hosts.push(HOST.to_owned());
         let exchange =
             mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
         let relay = Relay::start(Security::Starttls).await?;
@@ -290,9 +297,9 @@ impl Deployment {
         let hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"127.0.0.1:443\"\n")).collect();
         let text = format!(
             "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
-             [network]\nreleased_hosts = [\"localhost\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
+             [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
              \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
-             ask_again_ms = {retry}\n\n[sync]\n{sync}\n\
+             ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
              poll_ms = {poll}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
              last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
              port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",

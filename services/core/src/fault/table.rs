@@ -82,6 +82,14 @@ rows! {
         "No TLS connection could be agreed with the server"
         "The server offers only protocol versions or cipher suites that are no longer safe, or does not speak TLS on this port"
         "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server, put a reverse proxy in front, or check the port";
+    TlsObsolete "TLS_OBSOLETE" Permanent Server ExchangeAdministrator Growing
+        "The server offers only TLS versions or cipher suites that are no longer safe"
+        "Windows Server 2008 R2 to 2012 R2, the hosts of Exchange 2010 and 2013, may offer only TLS 1.0 and 1.1, or suites without ECDHE and AES-GCM"
+        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server (Schannel) or put a reverse proxy in front; where Postroad was built with legacy-tls, the profile may use the system's TLS (tls = system)";
+    AddressRefused "ADDRESS_REFUSED" Permanent Server Administrator OnChange
+        "The server's name leads to an address that must not be connected to"
+        "The address is internal, of this machine or of no network, and neither the profile nor the deployment allows it"
+        "If the server is inside your network, allow internal addresses in the profile; otherwise correct the DNS record";
     // HTTP.
     HttpRedirected "HTTP_REDIRECTED" Permanent Server ExchangeAdministrator Growing
         "The server redirected the request, and redirects are not followed with credentials"
@@ -230,7 +238,19 @@ rows! {
     AutodiscoverHostRefused "AUTODISCOVER_HOST_REFUSED" Permanent Server Administrator OnChange
         "Autodiscover wants to use a host that is not released for this profile"
         "The answer points outside the mailbox's domain; the service account's password would go there"
-        "If the host is yours, use a fixed location with it; otherwise find out who answers for your domain";
+        "If the host is yours, release it: postroad profile release PROFILE HOST; otherwise find out who answers for your domain";
+    AutodiscoverDowngraded "AUTODISCOVER_DOWNGRADED" Permanent Server Administrator OnChange
+        "An Autodiscover host that offered stronger authentication before now accepts passwords only"
+        "Somebody may answer in its place, or the server's authentication settings were changed"
+        "Find out which; if the change is yours, run: postroad locate ADDRESS --anew";
+    AutodiscoverWaiting "AUTODISCOVER_WAITING" Transient Mailbox Nobody Growing
+        "Autodiscover is being asked about many mailboxes, and this one's turn has not come"
+        "Many mailboxes of the domain were moved or enabled at once; the domain is asked a few times a second only"
+        "Nothing to do; it is retried";
+    MailboxInExchangeOnline "MAILBOX_IN_EXCHANGE_ONLINE" Permanent Mailbox Administrator OnChange
+        "The mailbox is hosted in Exchange Online"
+        "It was moved there; the on-premises service account cannot log on to it"
+        "Attach the mailbox to a profile of the server type Exchange Online (setup guide, hybrid deployments)";
     AutodiscoverRedirected "AUTODISCOVER_REDIRECTED" Permanent Mailbox Administrator Growing
         "Autodiscover redirects the mailbox to another address or service"
         "The mailbox lives elsewhere, for example in Exchange Online"
@@ -339,6 +359,9 @@ rows! {
         "The owner is not a user of the CRM" "No user has this id or address" "Load the user into the CRM first, or name another owner";
     RegardingUnknown "REGARDING_UNKNOWN" Permanent Input Administrator OnChange
         "The user or queue of the mailbox does not exist in the CRM" "No record has this id or address" "Load the record into the CRM first, or name another one";
+    HostPatternInvalid "HOST_PATTERN_INVALID" Permanent Input Administrator OnChange
+        "A released host is not a host name or pattern" "It is no full name, an address, or a name under which anybody can register"
+        "Enter a host such as mail.contoso.com, *.hoster.example or mail.contoso.com:8443";
     TrustAnchorInvalid "TRUST_ANCHOR_INVALID" Permanent Input Administrator OnChange
         "A trust anchor is not a certificate in PEM form" "The text is no PEM, or its content is no X.509 certificate"
         "Give the authority's certificate as PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";

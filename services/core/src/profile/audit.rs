@@ -41,8 +41,14 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         send_alert_email,
         connection_timeout_ms,
         trust_anchors,
+        released_hosts,
+        allow_internal_addresses,
+        tls,
+        client_credentials,
     } = settings;
     let location = |pick: fn(&super::Locations) -> String| locations.as_ref().map(pick).unwrap_or_default();
+    let client =
+        |pick: fn(&super::ClientCredentials) -> String| client_credentials.as_ref().map(pick).unwrap_or_default();
     vec![
         ("name", name.clone()),
         ("description", description.clone()),
@@ -61,6 +67,13 @@ fn values(settings: &Settings) -> Vec<(&'static str, String)> {
         ("send_alert_email", yes_no(*send_alert_email)),
         ("connection_timeout_ms", connection_timeout_ms.to_string()),
         ("trust_anchors", anchors(trust_anchors)),
+        ("released_hosts", released_hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        ("allow_internal_addresses", yes_no(*allow_internal_addresses)),
+        ("tls", tls.label().to_owned()),
+        ("token_location", client(|client| client.token_location.url())),
+        ("client_id", client(|client| client.client_id.clone())),
+        ("token_scope", client(|client| client.scope.clone())),
+        ("client_certificate", client(|client| anchors(client.certificate.as_slice()))),
     ]
 }
 
@@ -71,6 +84,16 @@ impl ServerType {
             Self::ExchangeServerHybrid => "Exchange Server (Hybrid)",
             Self::ExchangeServer => "Exchange Server",
             Self::ExchangeOnline => "Exchange Online",
+        }
+    }
+}
+
+impl super::TlsLibrary {
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Postroad => "Postroad",
+            Self::System => "system",
         }
     }
 }

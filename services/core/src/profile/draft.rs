@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Locations, Owner, ServerType, Settings};
+use super::{ClientCredentials, Locations, Owner, ServerType, Settings, TlsLibrary};
 use crate::{
     Refusal,
     address::user_principal_name,
+    autodiscover::Pattern,
     fault::Code,
     location::Location,
     refusal::{length, required, within},
@@ -30,7 +31,19 @@ pub const FIELDS: &[&str] = &[
     "send_alert_email",
     "connection_timeout_ms",
     "trust_anchors",
+    "released_hosts",
+    "allow_internal_addresses",
+    "tls",
+    "token_location",
+    "client_id",
+    "token_scope",
+    "client_certificate",
 ];
+
+/// The scope of Exchange Online.
+const SCOPE: &str = "https://outlook.office365.com/.default";
+/// The most hosts that a profile releases.
+const HOSTS: usize = 100;
 
 /// Unchecked settings. Numbers are wide so that a value out of range is refused with its name, not cut.
 #[derive(Clone, Debug)]
@@ -69,6 +82,20 @@ pub struct Draft {
     pub connection_timeout_ms: u32,
     /// PEM texts; the shell has checked that each is a certificate.
     pub trust_anchors: Vec<String>,
+    /// Hosts and patterns.
+    pub released_hosts: Vec<String>,
+    /// Whether Autodiscover may lead to internal addresses.
+    pub allow_internal_addresses: bool,
+    /// Whose TLS is used.
+    pub tls: TlsLibrary,
+    /// Required with a client id, refused without.
+    pub token_location: String,
+    /// Empty means Basic.
+    pub client_id: String,
+    /// Empty means that of Exchange Online.
+    pub token_scope: String,
+    /// PEM; the shell has checked it. Empty means a client secret.
+    pub client_certificate: String,
 }
 
 impl Default for Draft {
@@ -91,6 +118,13 @@ impl Default for Draft {
             send_alert_email: false,
             connection_timeout_ms: 100_000,
             trust_anchors: Vec::new(),
+            released_hosts: Vec::new(),
+            allow_internal_addresses: false,
+            tls: TlsLibrary::default(),
+            token_location: String::new(),
+            client_id: String::new(),
+            token_scope: String::new(),
+            client_certificate: String::new(),
         }
     }
 }
@@ -112,7 +146,7 @@ impl Draft {
             owner,
             server_type,
             locations: self.locations()?,
-            user_name: user_principal_name("user_name", &self.user_name)?,
+            user_name: self.user_name()?,
             process_email_from: self.process_email_from,
             minimum_polling_interval_minutes: narrow(self.minimum_polling_interval_minutes),
             maximum_concurrent_connections: narrow(self.maximum_concurrent_connections),
@@ -120,7 +154,69 @@ impl Draft {
             send_alert_email: self.send_alert_email,
             connection_timeout_ms: self.connection_timeout_ms,
             trust_anchors: self.trust_anchors.clone(),
+            released_hosts: self.released_hosts()?,
+            allow_internal_addresses: self.allow_internal_addresses,
+            tls: self.tls,
+            client_credentials: self.client_credentials()?,
         })
+    }
+
+    /// An application logs on as itself, so modern authentication needs no account.
+    fn user_name(&self) -> Result<String, Refusal> {
+        if !self.client_id.trim().is_empty() && self.user_name.trim().is_empty() {
+            return Ok(String::new());
+        }
+        user_principal_name("user_name", &self.user_name)
+    }
+
+    fn released_hosts(&self) -> Result<Vec<Pattern>, Refusal> {
+        let given = || self.released_hosts.iter().filter(|text| !text.trim().is_empty());
+        if !self.autodiscover && given().next().is_some() {
+            let rule = "is used only with Autodiscover; leave it empty, or set autodiscover to true";
+            return Err(Refusal::new(Code::FieldNotApplicable, "released_hosts", rule));
+        }
+        within("released_hosts", given().count() as u64, 0, HOSTS as u64)?;
+        let mut hosts: Vec<Pattern> = Vec::new();
+        for text in given() {
+            let host = Pattern::parse("released_hosts", text)?;
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        Ok(hosts)
+    }
+
+    fn client_credentials(&self) -> Result<Option<ClientCredentials>, Refusal> {
+        let client_id = self.client_id.trim();
+        if client_id.is_empty() {
+            let filled = [
+                ("token_location", &self.token_location),
+                ("token_scope", &self.token_scope),
+                ("client_certificate", &self.client_certificate),
+            ];
+            return match filled.iter().find(|(_, text)| !text.trim().is_empty()) {
+                None => Ok(None),
+                Some((field, _)) => {
+                    let rule = "is used only with modern authentication; leave it empty, or give a client_id";
+                    Err(Refusal::new(Code::FieldNotApplicable, *field, rule))
+                }
+            };
+        }
+        length("client_id", client_id, 250)?;
+        length("token_scope", &self.token_scope, 500)?;
+        if self.token_location.trim().is_empty() {
+            let rule =
+                "is required with a client_id, for example https://login.microsoftonline.com/TENANT/oauth2/v2.0/token";
+            return Err(Refusal::new(Code::FieldRequired, "token_location", rule));
+        }
+        let scope = self.token_scope.trim();
+        let certificate = self.client_certificate.trim();
+        Ok(Some(ClientCredentials {
+            token_location: Location::parse("token_location", &self.token_location, "token_location", None)?,
+            client_id: client_id.to_owned(),
+            scope: if scope.is_empty() { SCOPE.to_owned() } else { scope.to_owned() },
+            certificate: (!certificate.is_empty()).then(|| format!("{certificate}\n")),
+        }))
     }
 
     fn locations(&self) -> Result<Option<Locations>, Refusal> {
@@ -155,6 +251,7 @@ impl From<&Settings> for Draft {
     fn from(settings: &Settings) -> Self {
         let incoming = settings.locations.as_ref().map(|locations| &locations.incoming);
         let outgoing = settings.locations.as_ref().map(|locations| &locations.outgoing);
+        let client = settings.client_credentials.as_ref();
         Self {
             name: settings.name.clone(),
             description: settings.description.clone(),
@@ -173,6 +270,13 @@ impl From<&Settings> for Draft {
             send_alert_email: settings.send_alert_email,
             connection_timeout_ms: settings.connection_timeout_ms,
             trust_anchors: settings.trust_anchors.clone(),
+            released_hosts: settings.released_hosts.iter().map(ToString::to_string).collect(),
+            allow_internal_addresses: settings.allow_internal_addresses,
+            tls: settings.tls,
+            token_location: client.map(|client| client.token_location.url()).unwrap_or_default(),
+            client_id: client.map(|client| client.client_id.clone()).unwrap_or_default(),
+            token_scope: client.map(|client| client.scope.clone()).unwrap_or_default(),
+            client_certificate: client.and_then(|client| client.certificate.clone()).unwrap_or_default(),
         }
     }
 }

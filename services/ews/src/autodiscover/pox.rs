@@ -33,6 +33,7 @@ struct Protocol {
     ews: Option<String>,
     availability: Option<String>,
     partner: Option<String>,
+    grouping: Option<String>,
 }
 
 #[derive(Default)]
@@ -92,6 +93,7 @@ fn read_protocol(reader: &mut Reader<'_>) -> Result<Protocol, XmlError> {
             "Type" => protocol.kind = reader.text()?.trim().to_ascii_uppercase(),
             "EwsUrl" => protocol.ews = filled(reader)?,
             "ASUrl" => protocol.availability = filled(reader)?,
+            "GroupingInformation" => protocol.grouping = filled(reader)?,
             "EwsPartnerUrl" => protocol.partner = filled(reader)?,
             _ => {}
         }
@@ -124,6 +126,7 @@ impl Protocol {
         match self.kind.as_str() {
             "EXPR" => {
                 settings.external = url.or_else(|| settings.external.take());
+                settings.grouping = self.grouping.or_else(|| settings.grouping.take());
                 settings.partner = self.partner.or_else(|| settings.partner.take());
             }
             "EXCH" => settings.internal = url.or_else(|| settings.internal.take()),
@@ -166,7 +169,7 @@ mod tests {
     fn reads_settings(#[case] sample: &str, #[case] location: Option<&str>) {
         let Some(text) = reference::sample(sample) else { return };
         let Outcome::Settings(settings) = read(&text).unwrap() else { panic!("no settings") };
-        assert_eq!(settings.location(), location);
+        assert_eq!(settings.location(false), location);
     }
 
     #[test]

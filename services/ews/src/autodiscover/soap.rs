@@ -14,7 +14,7 @@ const NAMESPACES: [(&str, &str); 4] = [
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
 ];
 const WANTED: [&str; 5] =
-    ["ExternalEwsUrl", "InternalEwsUrl", "EwsPartnerUrl", "EwsSupportedSchemas", "AutoDiscoverSMTPAddress"];
+    ["ExternalEwsUrl", "InternalEwsUrl", "EwsPartnerUrl", "EwsSupportedSchemas", "GroupingInformation"];
 
 /// The question about one address.
 pub fn request(url: &str, address: &str) -> String {
@@ -157,6 +157,8 @@ fn read_setting(reader: &mut Reader<'_>, settings: &mut Settings) -> Result<(), 
         "ExternalEwsUrl" => settings.external = value,
         "InternalEwsUrl" => settings.internal = value,
         "EwsPartnerUrl" => settings.partner = value,
+        "EwsSupportedSchemas" => settings.schemas = value,
+        "GroupingInformation" => settings.grouping = value,
         _ => {}
     }
     Ok(())
@@ -193,7 +195,7 @@ mod tests {
     fn reads_settings() {
         let Some(text) = reference::sample("311-soap-settings.resp.xml") else { return };
         let Outcome::Settings(settings) = read(&text).unwrap() else { panic!("no settings") };
-        assert_eq!(settings.location(), Some("https://mail.contoso.example/EWS/Exchange.asmx"));
+        assert_eq!(settings.location(false), Some("https://mail.contoso.example/EWS/Exchange.asmx"));
         assert_eq!(settings.internal.as_deref(), Some("https://mail.int.contoso.example/EWS/Exchange.asmx"));
     }
 
@@ -201,7 +203,7 @@ mod tests {
     fn an_internal_location_alone_is_none() {
         let Some(text) = reference::sample("314-soap-setting-missing.resp.xml") else { return };
         let Outcome::Settings(settings) = read(&text).unwrap() else { panic!("no settings") };
-        assert_eq!(settings.location(), None);
+        assert_eq!(settings.location(false), None);
     }
 
     #[test]

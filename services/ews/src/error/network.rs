@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io};
 use rustls::{AlertDescription, CertificateError};
 
 use super::Kind;
-use crate::Class;
+use crate::{Class, ReachError};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ pub enum TlsFailure {
 pub(crate) fn kind(error: &reqwest::Error) -> Kind {
     if let Some(failure) = causes(error).find_map(tls) {
         return Kind::Tls(failure);
+    }
+    if let Some(reach) = causes(error).find_map(|cause| cause.downcast_ref::<ReachError>()) {
+        return match reach {
+            ReachError::Refused(refused) => Kind::Address(refused.clone()),
+            ReachError::Names(names) => Kind::Dns(names.to_string()),
+        };
     }
     let io = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>());
     if error.is_dns() || (error.is_connect() && causes(error).any(|cause| cause.to_string().starts_with("dns error"))) {

@@ -2,8 +2,9 @@
 
 use postroad_core::{
     EmailAddress,
+    autodiscover::Pattern,
     location::Location,
-    profile::{Event, Locations, Owner, ServerType, Settings},
+    profile::{ClientCredentials, Event, Locations, Owner, ServerType, Settings, TlsLibrary},
 };
 use uuid::Uuid;
 
@@ -59,6 +60,10 @@ fn write(settings: &Settings) -> stored::ProfileSettings {
         send_alert_email,
         connection_timeout_ms,
         trust_anchors,
+        released_hosts,
+        allow_internal_addresses,
+        tls,
+        client_credentials,
     } = settings.clone();
     let (incoming, outgoing) = locations.map(|locations| (locations.incoming, locations.outgoing)).unzip();
     stored::ProfileSettings {
@@ -82,6 +87,15 @@ fn write(settings: &Settings) -> stored::ProfileSettings {
         send_alert_email,
         connection_timeout_ms,
         trust_anchors,
+        released_hosts: released_hosts.into_iter().map(String::from).collect(),
+        allow_internal_addresses,
+        system_tls: tls == TlsLibrary::System,
+        client_credentials: client_credentials.map(|client| stored::ClientCredentials {
+            token_location: Some(write_location(client.token_location)),
+            client_id: client.client_id,
+            scope: client.scope,
+            certificate: client.certificate.unwrap_or_default(),
+        }),
     }
 }
 
@@ -115,7 +129,23 @@ fn read(settings: stored::ProfileSettings) -> Option<Settings> {
         send_alert_email: settings.send_alert_email,
         connection_timeout_ms: settings.connection_timeout_ms,
         trust_anchors: settings.trust_anchors,
+        released_hosts: read_hosts(settings.released_hosts)?,
+        allow_internal_addresses: settings.allow_internal_addresses,
+        tls: if settings.system_tls { TlsLibrary::System } else { TlsLibrary::Postroad },
+        client_credentials: match settings.client_credentials {
+            None => None,
+            Some(client) => Some(ClientCredentials {
+                token_location: read_location(client.token_location?)?,
+                client_id: client.client_id,
+                scope: client.scope,
+                certificate: Some(client.certificate).filter(|pem| !pem.is_empty()),
+            }),
+        },
     })
+}
+
+fn read_hosts(hosts: Vec<String>) -> Option<Vec<Pattern>> {
+    hosts.into_iter().map(|text| Pattern::try_from(text).ok()).collect()
 }
 
 fn write_location(location: Location) -> stored::Location {

@@ -29,7 +29,7 @@ use super::{
     view,
 };
 use crate::{
-    prober::{Probe, Probed, access},
+    prober::{Probe, Probed},
     registry::{Mailboxes, Registry},
 };
 
@@ -128,7 +128,7 @@ async fn probe(
 ) -> Option<PerDirection<TestOutcome>> {
     let probe = Probe {
         email_address: mailbox.settings.address.to_string(),
-        access: access(profile, Some(mailbox)),
+        access: postroad_rig::access(profile, Some(mailbox), registry.directory.domains_of(profile.id)),
         outgoing: mailbox.wants(Direction::Outgoing),
         appointments_contacts_tasks: mailbox.wants(Direction::AppointmentsContactsTasks),
     };

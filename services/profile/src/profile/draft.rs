@@ -3,9 +3,9 @@
 use postroad_core::{
     Refusal,
     fault::Code,
-    profile::{Draft, ServerType},
+    profile::{Draft, ServerType, TlsLibrary},
 };
-use postroad_proto::profile::v1::{ProfileSettings, ServerType as WireServerType};
+use postroad_proto::profile::v1::{ProfileSettings, ServerType as WireServerType, TlsLibrary as WireTls};
 use postroad_rig::wire;
 
 use crate::mask::Mask;
@@ -49,6 +49,26 @@ pub fn apply(draft: &mut Draft, settings: &ProfileSettings, mask: &Mask) -> Resu
     if mask.has("trust_anchors") {
         draft.trust_anchors.clone_from(&settings.trust_anchors);
         settings.trust_anchors.iter().enumerate().try_for_each(|(index, pem)| anchor(index, pem))?;
+    }
+    if mask.has("released_hosts") {
+        draft.released_hosts.clone_from(&settings.released_hosts);
+    }
+    if mask.has("allow_internal_addresses") {
+        draft.allow_internal_addresses = settings.allow_internal_addresses;
+    }
+    if mask.has("tls") {
+        draft.tls = match settings.tls() {
+            WireTls::Unspecified | WireTls::Postroad => TlsLibrary::Postroad,
+            WireTls::System => TlsLibrary::System,
+        };
+    }
+    text("token_location", &mut draft.token_location, &settings.token_location);
+    text("client_id", &mut draft.client_id, &settings.client_id);
+    text("token_scope", &mut draft.token_scope, &settings.token_scope);
+    text("client_certificate", &mut draft.client_certificate, &settings.client_certificate);
+    if mask.has("client_certificate") && !settings.client_certificate.trim().is_empty() {
+        postroad_ews::count_certificates(&settings.client_certificate)
+            .map_err(|error| Refusal::new(Code::TrustAnchorInvalid, "client_certificate", error.to_string()))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Test Connection of a profile: as the service account itself, or for one mailbox.
+//! Test Connection of a profile: as the service account itself, or for one mailbox; stored, or before it is saved.
 
 use std::sync::Arc;
 
@@ -9,77 +9,102 @@ use postroad_core::{
     profile::{Command, Facts, Profile, Rules},
 };
 use postroad_journal::Actor;
-use postroad_proto::{
-    locator::v1::{Outcome, Step, Verdict},
-    profile::v1::{TestProfileResponse, test_profile_response},
-};
+use postroad_proto::locator::v1::{Access, Outcome, Step, Verdict};
 use postroad_rig::{clock, status, wire};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 
 use crate::{
-    prober::{Probe, Probed, access},
+    prober::{Probe, Probed},
     registry::Registry,
 };
 
-/// Runs the test while its stream is read; its outcome is recorded.
+/// What a test tells.
+pub enum Told {
+    /// A step began or ended.
+    Step(Step),
+    /// The last word.
+    Outcome(Outcome),
+}
+
+/// Runs the test while its stream is read. With an actor its outcome is recorded; settings that are not stored have none.
 pub fn run(
     registry: Arc<Registry>,
     profile: Profile,
     mailbox: Option<EmailAddress>,
-    actor: Actor,
-) -> impl Stream<Item = Result<TestProfileResponse, Status>> {
+    actor: Option<Actor>,
+) -> impl Stream<Item = Told> {
     let (sender, receiver) = mpsc::channel(16);
-    let test = async move { perform(&registry, &profile, mailbox, &actor, sender).await };
+    let test = async move { perform(&registry, &profile, mailbox, actor.as_ref(), sender).await };
     let test = stream::once(test).filter_map(|()| async { None });
-    stream::select(ReceiverStream::new(receiver).map(Ok), test)
+    stream::select(ReceiverStream::new(receiver), test)
 }
 
 async fn perform(
     registry: &Registry,
     profile: &Profile,
     mailbox: Option<EmailAddress>,
-    actor: &Actor,
-    sender: mpsc::Sender<TestProfileResponse>,
+    actor: Option<&Actor>,
+    sender: mpsc::Sender<Told>,
 ) {
     let started = clock::instant();
-    let outcome = match missing(profile) {
+    let mut outcome = match missing(profile, mailbox.as_ref()) {
         Some(report) => failed(&sender, report).await,
         None => probe(registry, profile, mailbox, &sender).await,
     };
-    registry.learn(profile.id, outcome.server_allows_connections);
-    let fault = outcome.incoming.as_ref().map(status::from_wire);
-    // What is wrong with Postroad's own parts says nothing about the profile.
-    if fault.as_ref().is_none_or(|report| report.code.row().scope != postroad_core::fault::Scope::Deployment) {
-        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let facts = Facts { now: clock::now(), name_taken: false, used_by: Vec::new() };
-        let command = Command::RecordTest { fault, elapsed_ms };
-        if let Err(error) = registry.execute::<Rules>(profile.id, actor, &command, &facts, |_| true).await {
-            tracing::warn!(%error, "the outcome of a test is not recorded");
-        }
+    outcome.affected_mailboxes = if outcome.incoming.is_some() { registry.directory.count_of(profile.id) } else { 0 };
+    if let Some(actor) = actor {
+        registry.learn(profile.id, outcome.server_allows_connections);
+        record(registry, profile, actor, &outcome, started.elapsed()).await;
     }
-    send(&sender, test_profile_response::Report::Outcome(outcome)).await;
+    send(&sender, Told::Outcome(outcome)).await;
 }
 
-fn missing(profile: &Profile) -> Option<Report> {
-    profile.sealed.is_none().then(|| Report::new(Code::CredentialsMissing, profile.settings.name.clone()))
+async fn record(
+    registry: &Registry,
+    profile: &Profile,
+    actor: &Actor,
+    outcome: &Outcome,
+    elapsed: std::time::Duration,
+) {
+    let fault = outcome.incoming.as_ref().map(status::from_wire);
+    // What is wrong with Postroad's own parts says nothing about the profile.
+    if fault.as_ref().is_some_and(|report| report.code.row().scope == postroad_core::fault::Scope::Deployment) {
+        return;
+    }
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let facts = Facts { now: clock::now(), name_taken: false, used_by: Vec::new() };
+    let command = Command::RecordTest { fault, elapsed_ms };
+    if let Err(error) = registry.execute::<Rules>(profile.id, actor, &command, &facts, |_| true).await {
+        tracing::warn!(%error, "the outcome of a test is not recorded");
+    }
+}
+
+fn missing(profile: &Profile, mailbox: Option<&EmailAddress>) -> Option<Report> {
+    if profile.sealed.is_none() {
+        return Some(Report::new(Code::CredentialsMissing, profile.settings.name.clone()));
+    }
+    let nobody = profile.settings.user_name.is_empty() && mailbox.is_none();
+    nobody.then(|| Report::new(Code::FieldRequired, "an application has no mailbox of its own: name one to test with"))
 }
 
 async fn probe(
     registry: &Registry,
     profile: &Profile,
     mailbox: Option<EmailAddress>,
-    sender: &mpsc::Sender<TestProfileResponse>,
+    sender: &mpsc::Sender<Told>,
 ) -> Outcome {
     let impersonate = mailbox.is_some();
     let address = mailbox.map_or_else(|| profile.settings.user_name.clone(), |address| address.as_str().to_owned());
-    let access = postroad_proto::locator::v1::Access { impersonate, ..access(profile, None) };
-    let probe = Probe { email_address: address, access, outgoing: false, appointments_contacts_tasks: false };
+    let domains = registry.directory.domains_of(profile.id);
+    let access = Access { impersonate, ..postroad_rig::access(profile, None, domains) };
+    // With a mailbox everything is tested that may be switched on for it later.
+    let probe =
+        Probe { email_address: address, access, outgoing: impersonate, appointments_contacts_tasks: impersonate };
     let mut steps = registry.prober.probe(probe).await;
     while let Some(probed) = steps.next().await {
         match probed {
-            Probed::Step(step) => send(sender, test_profile_response::Report::Step(*step)).await,
+            Probed::Step(step) => send(sender, Told::Step(*step)).await,
             Probed::Outcome(outcome) => return *outcome,
             Probed::Unavailable(report) => return failed(sender, report).await,
         }
@@ -88,23 +113,23 @@ async fn probe(
 }
 
 /// A failure before the locator's first step.
-async fn failed(sender: &mpsc::Sender<TestProfileResponse>, report: Report) -> Outcome {
+async fn failed(sender: &mpsc::Sender<Told>, report: Report) -> Outcome {
     let fault = status::to_wire(&report);
     let step = Step {
-        name: "profile".to_owned(),
-        title: "Checking the profile".to_owned(),
+        name: "settings".to_owned(),
+        title: "Checking the settings".to_owned(),
         verdict: Verdict::Failed.into(),
         detail: report.sentence(),
         elapsed: Some(wire::duration(std::time::Duration::ZERO)),
         fault: Some(fault.clone()),
-        evidence: String::new(),
+        ..Step::default()
     };
-    send(sender, test_profile_response::Report::Step(step)).await;
+    send(sender, Told::Step(step)).await;
     Outcome { incoming: Some(fault), ..Outcome::default() }
 }
 
-async fn send(sender: &mpsc::Sender<TestProfileResponse>, report: test_profile_response::Report) {
-    if sender.send(TestProfileResponse { report: Some(report) }).await.is_err() {
+async fn send(sender: &mpsc::Sender<Told>, told: Told) {
+    if sender.send(told).await.is_err() {
         tracing::debug!("nobody reads the test any more");
     }
 }

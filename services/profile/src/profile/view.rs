@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use postroad_core::{
     location::Location,
-    profile::{Profile, ServerType, Settings, Test},
+    profile::{Profile, ServerType, Settings, Test, TlsLibrary},
 };
-use postroad_proto::profile::v1::{Profile as WireProfile, ProfileSettings, ProfileTest, ServerType as WireServerType};
+use postroad_proto::profile::v1::{
+    Profile as WireProfile, ProfileSettings, ProfileTest, ServerType as WireServerType, TlsLibrary as WireTls,
+};
 use postroad_rig::{status, wire};
 
 use crate::registry::Registry;
@@ -55,6 +57,7 @@ fn settings(settings: &Settings) -> ProfileSettings {
         ServerType::ExchangeServer => WireServerType::ExchangeServer,
         ServerType::ExchangeOnline => WireServerType::ExchangeOnline,
     };
+    let client = settings.client_credentials.as_ref();
     ProfileSettings {
         name: settings.name.clone(),
         description: settings.description.clone(),
@@ -74,6 +77,17 @@ fn settings(settings: &Settings) -> ProfileSettings {
         send_alert_email: settings.send_alert_email,
         connection_timeout_ms: Some(settings.connection_timeout_ms),
         trust_anchors: settings.trust_anchors.clone(),
+        released_hosts: settings.released_hosts.iter().map(ToString::to_string).collect(),
+        allow_internal_addresses: settings.allow_internal_addresses,
+        tls: match settings.tls {
+            TlsLibrary::Postroad => WireTls::Postroad,
+            TlsLibrary::System => WireTls::System,
+        }
+        .into(),
+        token_location: client.map(|client| client.token_location.url()).unwrap_or_default(),
+        client_id: client.map(|client| client.client_id.clone()).unwrap_or_default(),
+        token_scope: client.map(|client| client.scope.clone()).unwrap_or_default(),
+        client_certificate: client.and_then(|client| client.certificate.clone()).unwrap_or_default(),
     }
 }
 

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use postroad_core::{
     fault::{Code, Report},
     mailbox::{Item, Listed},
+    network::Reach,
 };
 use postroad_ews::{
     Access, Change, Class, Client, CreateFolder, Credentials, Endpoint, Error, FindFolder, FolderId, FolderRef,
-    GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, RequestServerVersion, SyncFolderItems,
-    TransportOptions, Transports,
+    GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, Names, NamesError, RequestServerVersion,
+    SyncFolderItems, TransportOptions, Transports,
 };
+use postroad_rig::config::Network;
 
 use super::{Changes, Exchange, Failure, ItemFailure, Message};
 use crate::place::Place;
@@ -25,6 +27,7 @@ pub struct Ews {
     transports: Transports,
     response_limit: usize,
     hosts: BTreeMap<String, SocketAddr>,
+    reach: Reach,
 }
 
 /// One mailbox over EWS.
@@ -34,8 +37,12 @@ struct Mailbox {
 
 impl Ews {
     /// No connections yet.
-    pub fn new(response_limit: usize, hosts: BTreeMap<String, SocketAddr>) -> Self {
-        Self { transports: Transports::default(), response_limit, hosts }
+    ///
+    /// # Errors
+    /// The DNS servers of the configuration cannot be used.
+    pub fn new(response_limit: usize, network: &Network) -> Result<Self, NamesError> {
+        let transports = Transports::new(Names::servers(&network.resolvers)?);
+        Ok(Self { transports, response_limit, hosts: network.hosts.clone(), reach: network.reach() })
     }
 
     /// A mailbox at its place. Opens no connection.
@@ -47,6 +54,7 @@ impl Ews {
             connect_timeout: place.timeout.min(std::time::Duration::from_secs(30)),
             response_limit: self.response_limit,
             hosts: self.hosts.clone(),
+            reach: place.reach.or(self.reach),
             ..TransportOptions::default()
         };
         let transport =

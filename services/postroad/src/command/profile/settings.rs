@@ -1,10 +1,10 @@
 //! The flags of a profile's settings, named like the fields of the contract.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint, builder::BoolishValueParser};
 use postroad_core::fault::Code;
-use postroad_proto::profile::v1::{ProfileSettings, ServerType};
+use postroad_proto::profile::v1::{ProfileSettings, ServerType, TlsLibrary};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
@@ -68,6 +68,27 @@ pub struct Flags {
     /// Trust the certificates of this PEM file besides the public authorities; may be repeated
     #[arg(long = "trust-anchors", value_name = "PEM-FILE", value_hint = ValueHint::FilePath)]
     trust_anchors: Vec<PathBuf>,
+    /// Let Autodiscover use this host besides the mailboxes' domains: HOST, *.HOST, with :PORT if not 443; may be repeated
+    #[arg(long = "released-hosts", value_name = "HOST")]
+    released_hosts: Vec<String>,
+    /// Whether Autodiscover may lead to internal hosts and private addresses [default: no]
+    #[arg(long, value_name = "YES|NO", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    allow_internal_addresses: Option<bool>,
+    /// Whose TLS is used: Postroad's own, or the system's for old servers [default: postroad]
+    #[arg(long, value_name = "LIBRARY", value_parser = contract::choice("TLS_LIBRARY", &["postroad", "system"], TlsLibrary::from_str_name))]
+    tls: Option<TlsLibrary>,
+    /// Modern authentication: where tokens are issued, https
+    #[arg(long, value_name = "URL")]
+    token_location: Option<String>,
+    /// Modern authentication: the application's id; the password is its secret, or its certificate's private key
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Modern authentication: the scope [default: https://outlook.office365.com/.default]
+    #[arg(long, value_name = "SCOPE")]
+    token_scope: Option<String>,
+    /// Modern authentication: the application's certificate, a PEM file
+    #[arg(long, value_name = "PEM-FILE", value_hint = ValueHint::FilePath)]
+    client_certificate: Option<PathBuf>,
 }
 
 impl Flags {
@@ -102,6 +123,18 @@ impl Flags {
             settings.connection_timeout_ms = Some(value);
         });
         let anchors = anchors(&self.trust_anchors)?;
+        let hosts = (!self.released_hosts.is_empty()).then_some(self.released_hosts);
+        changes.set_if("released_hosts", hosts, |settings, value| settings.released_hosts = value);
+        changes.set_if("allow_internal_addresses", self.allow_internal_addresses, |settings, value| {
+            settings.allow_internal_addresses = value;
+        });
+        changes.set_if("tls", self.tls, |settings, value| settings.set_tls(value));
+        changes.set_if("token_location", self.token_location, |settings, value| settings.token_location = value);
+        changes.set_if("client_id", self.client_id, |settings, value| settings.client_id = value);
+        changes.set_if("token_scope", self.token_scope, |settings, value| settings.token_scope = value);
+        let certificate =
+            self.client_certificate.as_deref().map(|file| read("--client-certificate", file)).transpose()?;
+        changes.set_if("client_certificate", certificate, |settings, value| settings.client_certificate = value);
         changes.set_if("trust_anchors", anchors, |settings, value| settings.trust_anchors = value);
         Ok(changes)
     }
@@ -124,16 +157,13 @@ fn anchors(files: &[PathBuf]) -> Result<Option<Vec<String>>, Failure> {
     if files.is_empty() {
         return Ok(None);
     }
-    let read = |file: &PathBuf| {
-        std::fs::read_to_string(file).map_err(|error| {
-            Failure::refused(
-                Code::TrustAnchorInvalid,
-                "--trust-anchors",
-                format!("{} cannot be read: {error}", file.display()),
-            )
-        })
-    };
-    files.iter().map(read).collect::<Result<Vec<_>, _>>().map(Some)
+    files.iter().map(|file| read("--trust-anchors", file)).collect::<Result<Vec<_>, _>>().map(Some)
+}
+
+fn read(flag: &str, file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::refused(Code::TrustAnchorInvalid, flag, format!("{} cannot be read: {error}", file.display()))
+    })
 }
 
 #[cfg(test)]
@@ -196,6 +226,20 @@ mod tests {
             "--connection-timeout-ms",
             "9",
             "--trust-anchors",
+            pem,
+            "--released-hosts",
+            "mail.x.example",
+            "--allow-internal-addresses",
+            "yes",
+            "--tls",
+            "system",
+            "--token-location",
+            "https://login.x.example/token",
+            "--client-id",
+            "i",
+            "--token-scope",
+            "s",
+            "--client-certificate",
             pem,
         ];
         let mut changes = flags(&line).changes(Some("n".into())).unwrap();

@@ -1,7 +1,7 @@
 //! How profiles are shown.
 
 use comfy_table::Cell;
-use postroad_proto::profile::v1::{Profile, ProfileChange, ProfileSettings, ProfileTest, ServerType};
+use postroad_proto::profile::v1::{Profile, ProfileChange, ProfileSettings, ProfileTest, ServerType, TlsLibrary};
 use postroad_rig::wire;
 
 use crate::{
@@ -90,6 +90,10 @@ pub fn facts(output: &mut Output, profile: &Profile) -> Result<(), Failure> {
         ("send alert email", yes_no(settings.send_alert_email)),
         ("connection timeout", settings.connection_timeout_ms.map_or_else(String::new, |value| format!("{value} ms"))),
         ("trust anchors", trust_anchors(&settings)),
+        ("released hosts", settings.released_hosts.join(", ")),
+        ("allow internal addresses", yes_no(settings.allow_internal_addresses)),
+        ("tls", if settings.tls() == TlsLibrary::System { "the system's" } else { "Postroad's own" }.to_owned()),
+        ("authentication", authentication(&settings)),
         ("last test", last_test(profile.last_test.as_ref())),
     ])?;
     notes(output, profile)
@@ -98,6 +102,17 @@ pub fn facts(output: &mut Output, profile: &Profile) -> Result<(), Failure> {
 /// What an administrator should know about a profile.
 pub fn notes(output: &mut Output, profile: &Profile) -> Result<(), Failure> {
     profile.notes.iter().try_for_each(|note| output.line(format!("{} {note}", wary("note:"))))
+}
+
+fn authentication(settings: &ProfileSettings) -> String {
+    if settings.client_id.is_empty() {
+        return "Basic".to_owned();
+    }
+    let proof = if settings.client_certificate.is_empty() { "a secret" } else { "a certificate" };
+    format!(
+        "modern: {} with {proof}, tokens of {} for {}",
+        settings.client_id, settings.token_location, settings.token_scope
+    )
 }
 
 fn trust_anchors(settings: &ProfileSettings) -> String {
