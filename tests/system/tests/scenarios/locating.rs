@@ -103,10 +103,10 @@ async fn a_server_without_basic_authentication_is_told_from_a_wrong_password() {
 async fn a_mailbox_of_exchange_online_is_told_and_not_followed() {
     let scene = scene(organization()).await;
     scene.enable(&[ADA]).await.unwrap();
-    let online = FaultKind::RedirectAddress { address: "ada@contoso.mail.onmicrosoft.example".to_owned() };
+    let online = FaultKind::RedirectAddress { address: "ada@contoso.mail.onmicrosoft.com".to_owned() };
     scene.deployment.exchange.set_fault(Fault::new(online).service(Service::Autodiscover));
     let tested = scene.set_up().test_and_enable().await.unwrap();
-    assert_eq!(fault(&tested[0]), "AUTODISCOVER_REDIRECTED");
+    assert_eq!(fault(&tested[0]), "MAILBOX_IN_EXCHANGE_ONLINE");
     assert!(!is_enabled(&tested[0]));
     // Another address is another mailbox of Exchange: it is to be approved again.
     let settings = postroad_proto::mailbox::v1::MailboxSettings {
