@@ -8,7 +8,7 @@ use postroad_core::{
     profile::Sealed,
 };
 use postroad_ews::{
-    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, RequestServerVersion, Transport,
+    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, RequestServerVersion, Transport, TransportError,
     TransportOptions, Transports,
 };
 use postroad_journal::sealing::Keyring;
@@ -111,7 +111,11 @@ impl Opener {
         };
         self.transports.get(&options).map_err(|error| {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Failure::Refused(Refusal::new(Code::TrustAnchorInvalid, "access.trust_anchors", reason))
+            let field = match error {
+                TransportError::SystemTlsNotBuilt => "access.tls",
+                _ => "access.trust_anchors",
+            };
+            Failure::Refused(Refusal::new(error.fault(), field, reason))
         })
     }
 }

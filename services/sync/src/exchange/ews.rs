@@ -49,8 +49,7 @@ impl Ews {
             hosts: self.hosts.clone(),
             ..TransportOptions::default()
         };
-        let transport =
-            self.transports.get(&options).map_err(|error| Report::new(Code::TrustAnchorInvalid, error.to_string()))?;
+        let transport = self.transports.get(&options).map_err(|error| Report::new(error.fault(), error.to_string()))?;
         let identity = if place.impersonate { Identity::PrimaryAddress(place.address.clone()) } else { Identity::Own };
         let access = Access {
             endpoint,
