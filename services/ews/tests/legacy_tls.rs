@@ -169,6 +169,37 @@ async fn the_systems_tls_reaches_old_servers() {
     }
 }
 
+/// OpenSSL reads its policy once, so this runs itself again with another one.
+#[cfg(feature = "legacy-tls")]
+#[test]
+fn the_systems_policy_decides_about_old_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("openssl.cnf");
+    let sections = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = policy\n";
+    std::fs::write(&policy, format!("{sections}[policy]\nMinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n"))
+        .unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "old_versions_by_a_lowered_policy", "--nocapture"])
+        .env("OPENSSL_CONF", policy)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(feature = "legacy-tls")]
+#[tokio::test]
+#[ignore = "the_systems_policy_decides_about_old_versions runs it"]
+async fn old_versions_by_a_lowered_policy() {
+    let Some(certificates) = Certificates::make() else { return };
+    for name in OLD_VERSIONS {
+        let server = certificates.serve(&borrowed(&version(name)));
+        let status = server.reach(Tls::System, Some(certificates.authority()), HOST).await;
+        assert_eq!(status.map_err(|error| format!("{name}: {error:?}")), Ok(200));
+        let error = server.reach(Tls::System, None, HOST).await.unwrap_err();
+        assert_eq!(error.fault(), Code::TlsUntrusted, "{error:?}");
+    }
+}
+
 #[cfg(feature = "legacy-tls")]
 #[tokio::test]
 async fn the_systems_tls_checks_certificates_and_names() {

@@ -81,7 +81,7 @@ rows! {
     TlsObsolete "TLS_OBSOLETE" Permanent Server ExchangeAdministrator Growing
         "The server and Postroad have no TLS version or cipher suite in common"
         "Windows Server 2008 R2 to 2012 R2, the hosts of Exchange 2010 and 2013, offer only TLS 1.0 and 1.1, or only suites without ECDHE and AES-GCM"
-        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server (Schannel; with an ECDSA certificate where it needs one), put a reverse proxy in front, or choose the system's TLS for this profile (tls = system) where Postroad was built with legacy-tls";
+        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server (Schannel; with an ECDSA certificate where it needs one), put a reverse proxy in front, or choose the system's TLS for this profile (tls = system) where Postroad was built with legacy-tls, and the system's policy (openssl.cnf: MinProtocol, SECLEVEL) allows what the server offers";
     TlsNotSpoken "TLS_NOT_SPOKEN" Permanent Server ExchangeAdministrator Growing
         "What answers at the server's port does not speak TLS"
         "The port is one for plain HTTP or another protocol, or a proxy answers in the server's place"

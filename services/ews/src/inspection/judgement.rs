@@ -103,7 +103,7 @@ mod tests {
     fn a_chain_without_the_issuer_is_incomplete() {
         let (leaf, middle) = (certificate("CN=leaf", "CN=middle"), certificate("CN=middle", "CN=root"));
         let other = certificate("CN=other", "CN=other");
-        assert!(incomplete_chain(&[leaf.clone()]));
+        assert!(incomplete_chain(std::slice::from_ref(&leaf)));
         assert!(incomplete_chain(&[leaf.clone(), other.clone()]));
         assert!(!incomplete_chain(&[leaf, other.clone(), middle]));
         assert!(!incomplete_chain(&[other]));
