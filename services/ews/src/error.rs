@@ -7,12 +7,13 @@ use crate::{AddressRefused, Class, ResponseCode, ResponseError, evidence::Exchan
 mod challenge;
 mod http;
 mod network;
+mod openssl;
 
 pub use challenge::{Challenge, Refusal, Scheme};
 pub use http::{HttpMeaning, RedirectMeaning};
 pub(crate) use http::{classify, is_page};
-pub(crate) use network::kind as network;
 pub use network::{ConnectFailure, TlsFailure};
+pub(crate) use network::{kind as network, tls};
 
 /// A failed request, with the evidence. Cheap to move.
 #[derive(Clone)]

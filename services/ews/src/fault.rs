@@ -4,34 +4,55 @@ use postroad_core::fault::Code;
 
 use crate::{
     Class, ConnectFailure, Error, HttpMeaning, Kind, Known, RedirectMeaning, Refusal, ResponseCode, TlsFailure,
+    TransportError,
 };
 
 impl Error {
     /// The row of the fault table.
     #[must_use]
     pub fn fault(&self) -> Code {
-        match self.kind() {
-            Kind::Dns(_) => Code::DnsFailed,
-            Kind::Address(_) => Code::AddressRefused,
-            Kind::Connect(ConnectFailure::TimedOut | ConnectFailure::Unreachable) => Code::ConnectTimeout,
-            Kind::Connect(_) => Code::ConnectRefused,
-            Kind::Tls(failure) => tls(failure),
-            Kind::Timeout(_) => Code::ResponseTimeout,
-            Kind::Truncated(_) => Code::ResponseTruncated,
-            Kind::TooLarge(_) => Code::ResponseTooLarge,
-            Kind::Unauthorized(challenge) => match challenge.refusal() {
+        self.kind().fault()
+    }
+}
+
+impl Kind {
+    /// The row of the fault table.
+    #[must_use]
+    pub fn fault(&self) -> Code {
+        match self {
+            Self::Dns(_) => Code::DnsFailed,
+            Self::Address(_) => Code::AddressRefused,
+            Self::Connect(ConnectFailure::TimedOut | ConnectFailure::Unreachable) => Code::ConnectTimeout,
+            Self::Connect(_) => Code::ConnectRefused,
+            Self::Tls(failure) => tls(failure),
+            Self::Timeout(_) => Code::ResponseTimeout,
+            Self::Truncated(_) => Code::ResponseTruncated,
+            Self::TooLarge(_) => Code::ResponseTooLarge,
+            Self::Unauthorized(challenge) => match challenge.refusal() {
                 Refusal::Rejected => Code::CredentialsRejected,
                 Refusal::BasicNotOffered => Code::BasicNotOffered,
                 Refusal::TokenRequired => Code::BearerRequired,
                 Refusal::NotExchange => Code::ChallengeMissing,
             },
-            Kind::Redirect { meaning: RedirectMeaning::ErrorPage, .. } => Code::HttpServerError,
-            Kind::Redirect { .. } => Code::HttpRedirected,
-            Kind::Http { meaning, .. } => http(*meaning),
-            Kind::Page { .. } => Code::NotExchange,
-            Kind::Malformed(_) => Code::ResponseMalformed,
-            Kind::Fault(fault) => fault.effective_code().fault(),
-            Kind::Response(error) => error.effective_code().fault(),
+            Self::Redirect { meaning: RedirectMeaning::ErrorPage, .. } => Code::HttpServerError,
+            Self::Redirect { .. } => Code::HttpRedirected,
+            Self::Http { meaning, .. } => http(*meaning),
+            Self::Page { .. } => Code::NotExchange,
+            Self::Malformed(_) => Code::ResponseMalformed,
+            Self::Fault(fault) => fault.effective_code().fault(),
+            Self::Response(error) => error.effective_code().fault(),
+        }
+    }
+}
+
+impl TransportError {
+    /// The row of the fault table.
+    #[must_use]
+    pub fn fault(&self) -> Code {
+        match self {
+            Self::TrustAnchor(_) => Code::TrustAnchorInvalid,
+            Self::SystemTlsNotBuilt => Code::SystemTlsNotBuilt,
+            Self::UserAgent | Self::Setup(_) => Code::ConfigurationInvalid,
         }
     }
 }
@@ -80,7 +101,9 @@ fn tls(failure: &TlsFailure) -> Code {
         TlsFailure::NameMismatch { .. } => Code::TlsNameMismatch,
         TlsFailure::Expired | TlsFailure::NotYetValid => Code::TlsExpired,
         TlsFailure::Certificate(_) => Code::TlsUntrusted,
-        TlsFailure::Handshake(_) | TlsFailure::NotTls => Code::TlsHandshake,
+        TlsFailure::Obsolete(_) => Code::TlsObsolete,
+        TlsFailure::Handshake(_) => Code::TlsHandshake,
+        TlsFailure::NotTls => Code::TlsNotSpoken,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
 //! | `error`, `code`, `fault` | what can go wrong, Exchange's codes, rows of the fault table |
 //! | `names` | addresses and SRV records, and which addresses may be connected to |
+//! | `inspection` | the way to a server below HTTP, one step at a time |
 //! | `autodiscover` | the SOAP and POX services, one question to one host |
 //! | `evidence` | what was said on the wire, without secrets |
 
@@ -23,6 +24,7 @@ mod evidence;
 mod fault;
 mod folder;
 mod id;
+pub mod inspection;
 mod item;
 mod names;
 mod operation;
@@ -62,7 +64,7 @@ pub use response::{Details, ItemError, ReadError, ResponseError, stopper};
 pub use shape::{BaseShape, BodyType, ExtendedField, ItemShape, Property, Restriction};
 pub use soap::SoapFault;
 pub use transport::{
-    RESPONSE_LIMIT, Transport, TransportError, TransportOptions, Transports, TrustAnchorError, count_certificates,
+    RESPONSE_LIMIT, Tls, Transport, TransportError, TransportOptions, Transports, TrustAnchorError, count_certificates,
 };
 pub use version::{RequestServerVersion, ServerVersion};
 pub use xml::{Defect, Element, Namespace, Reader, Writer, XmlError};

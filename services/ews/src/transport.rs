@@ -24,8 +24,10 @@ use crate::{
     xml::Filter,
 };
 
-mod trust;
+mod backend;
+pub(crate) mod trust;
 
+pub use backend::Tls;
 pub use trust::{TrustAnchorError, count_certificates};
 
 /// An answer's largest size: some 48 MB of message in base64.
@@ -40,6 +42,8 @@ const IDLE: Duration = Duration::from_secs(90);
 pub struct TransportOptions {
     /// Certificates to trust besides the system's, as PEM.
     pub trust_anchors: Vec<String>,
+    /// What speaks TLS.
+    pub tls: Tls,
     /// The time for name, connection and TLS together.
     pub connect_timeout: Duration,
     /// An answer's largest size in bytes.
@@ -52,7 +56,7 @@ pub struct TransportOptions {
     pub user_agent: String,
 }
 
-/// A pool of connections; a cheap clone. TLS 1.2 and 1.3 only, HTTP/1.1 only, no redirects, no cookies, no proxies.
+/// A pool of connections; a cheap clone. TLS 1.2 and 1.3 only unless [`Tls::System`] is asked for, HTTP/1.1 only, no redirects, no cookies, no proxies.
 #[derive(Clone)]
 pub struct Transport {
     inner: Arc<Inner>,
@@ -70,6 +74,9 @@ pub enum TransportError {
     /// A trust anchor is no certificate.
     #[error("a trust anchor cannot be used")]
     TrustAnchor(#[from] TrustAnchorError),
+    /// [`Tls::System`] is asked for.
+    #[error("the system's TLS is asked for, and this Postroad was built without the feature legacy-tls")]
+    SystemTlsNotBuilt,
     /// The user agent cannot stand in a header.
     #[error("the user agent has characters that a header cannot carry")]
     UserAgent,
@@ -109,6 +116,7 @@ impl Default for TransportOptions {
     fn default() -> Self {
         Self {
             trust_anchors: Vec::new(),
+            tls: Tls::default(),
             connect_timeout: Duration::from_secs(10),
             response_limit: RESPONSE_LIMIT,
             hosts: BTreeMap::new(),
@@ -130,8 +138,7 @@ impl Transport {
     pub fn with_names(options: TransportOptions, names: Names) -> Result<Self, TransportError> {
         let certificates = trust::certificates(&options.trust_anchors)?;
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| TransportError::UserAgent)?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_rustls()
+        let mut builder = backend::select(reqwest::Client::builder(), options.tls)?
             .tls_certs_merge(certificates)
             .https_only(true)
             .http1_only()

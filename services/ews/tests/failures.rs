@@ -79,7 +79,7 @@ async fn what_is_no_server_is_told_apart() {
     })
     .await;
     let error = reach(&transport, &format!("https://127.0.0.1:{plain}/")).await.unwrap_err();
-    assert_eq!(error.fault(), Code::TlsHandshake, "{error}");
+    assert_eq!(error.fault(), Code::TlsNotSpoken, "{error}");
 
     let silent = listener(|stream| async move {
         tokio::time::sleep(Duration::from_secs(600)).await;

@@ -10,8 +10,8 @@ use postroad_core::{
     profile::Sealed,
 };
 use postroad_ews::{
-    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, Names, NamesError, RequestServerVersion,
-    Transport, TransportOptions, Transports,
+    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, Names, NamesError, RequestServerVersion, Tls,
+    Transport, TransportError, TransportOptions, Transports,
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1 as wire;
@@ -149,11 +149,16 @@ impl Opener {
             connect_timeout: timeout.min(CONNECT),
             hosts: self.hosts.clone(),
             reach: self.reach.or(reach),
+            tls: if access.system_tls { Tls::System } else { Tls::Rustls },
             ..TransportOptions::default()
         };
         self.transports.get(&options).map_err(|error| {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Failure::Refused(Refusal::new(Code::TrustAnchorInvalid, "access.trust_anchors", reason))
+            let field = match error {
+                TransportError::SystemTlsNotBuilt => "access.tls",
+                _ => "access.trust_anchors",
+            };
+            Failure::Refused(Refusal::new(error.fault(), field, reason))
         })
     }
 }

@@ -78,14 +78,18 @@ rows! {
         "The server's certificate has expired or is not valid yet"
         "It was not renewed, or a clock is wrong"
         "Renew the certificate; check the clocks of the server and of Postroad";
+    TlsObsolete "TLS_OBSOLETE" Permanent Server ExchangeAdministrator Growing
+        "The server and Postroad have no TLS version or cipher suite in common"
+        "Windows Server 2008 R2 to 2012 R2, the hosts of Exchange 2010 and 2013, offer only TLS 1.0 and 1.1, or only suites without ECDHE and AES-GCM"
+        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server (Schannel; with an ECDSA certificate where it needs one), put a reverse proxy in front, or choose the system's TLS for this profile (tls = system) where Postroad was built with legacy-tls, and the system's policy (openssl.cnf: MinProtocol, SECLEVEL) allows what the server offers";
+    TlsNotSpoken "TLS_NOT_SPOKEN" Permanent Server ExchangeAdministrator Growing
+        "What answers at the server's port does not speak TLS"
+        "The port is one for plain HTTP or another protocol, or a proxy answers in the server's place"
+        "Check the port of the location; it is 443 unless the server is published otherwise. Bind a certificate to the site in IIS";
     TlsHandshake "TLS_HANDSHAKE" Permanent Server ExchangeAdministrator Growing
         "No TLS connection could be agreed with the server"
-        "The server offers only protocol versions or cipher suites that are no longer safe, or does not speak TLS on this port"
-        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server, put a reverse proxy in front, or check the port";
-    TlsObsolete "TLS_OBSOLETE" Permanent Server ExchangeAdministrator Growing
-        "The server offers only TLS versions or cipher suites that are no longer safe"
-        "Windows Server 2008 R2 to 2012 R2, the hosts of Exchange 2010 and 2013, may offer only TLS 1.0 and 1.1, or suites without ECDHE and AES-GCM"
-        "Enable TLS 1.2 with ECDHE and AES-GCM suites on the server (Schannel) or put a reverse proxy in front; where Postroad was built with legacy-tls, the profile may use the system's TLS (tls = system)";
+        "The server or a device before it breaks off the TLS handshake: no certificate is bound to the name, a client certificate is demanded, or Windows Server drops the connection without a word as no suite is in common"
+        "Check the certificate binding and the Schannel events of the server, enable TLS 1.2 with ECDHE and AES-GCM suites, and ask what filters the connection";
     AddressRefused "ADDRESS_REFUSED" Permanent Server Administrator OnChange
         "The server's name leads to an address that must not be connected to"
         "The address is internal, of this machine or of no network, and neither the profile nor the deployment allows it"
@@ -365,6 +369,10 @@ rows! {
     TrustAnchorInvalid "TRUST_ANCHOR_INVALID" Permanent Input Administrator OnChange
         "A trust anchor is not a certificate in PEM form" "The text is no PEM, or its content is no X.509 certificate"
         "Give the authority's certificate as PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+    SystemTlsNotBuilt "SYSTEM_TLS_NOT_BUILT" Permanent Input Operator OnChange
+        "The profile asks for the system's TLS, and this Postroad was built without it"
+        "The system's TLS is for old servers and is not part of the usual build"
+        "Install a Postroad that was built with the feature legacy-tls, or choose the usual TLS for the profile";
     TimeInvalid "TIME_INVALID" Permanent Input Administrator OnChange
         "The date is not valid" "It cannot be read, or it is out of range" "Use a form such as 2026-01-31T00:00:00Z";
     IdInvalid "ID_INVALID" Permanent Input Administrator OnChange

@@ -2,9 +2,9 @@
 
 use std::{error::Error, fmt, io};
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-use super::Kind;
+use super::{Kind, openssl};
 use crate::{Class, ReachError};
 
 /// Why there is no connection.
@@ -39,6 +39,8 @@ pub enum TlsFailure {
     /// The certificate cannot be used for another reason.
     Certificate(String),
     /// No protocol version or cipher suite in common: the server offers only old ones.
+    Obsolete(String),
+    /// The handshake failed otherwise.
     Handshake(String),
     /// What answers does not speak TLS.
     NotTls,
@@ -60,32 +62,41 @@ pub(crate) fn kind(error: &reqwest::Error) -> Kind {
         return Kind::Dns(reason(error));
     }
     if error.is_connect() {
-        let timed_out = error.is_timeout();
-        return Kind::Connect(match io.map(io::Error::kind) {
-            _ if timed_out => ConnectFailure::TimedOut,
-            Some(io::ErrorKind::TimedOut) => ConnectFailure::TimedOut,
-            Some(io::ErrorKind::ConnectionRefused) => ConnectFailure::Refused,
-            Some(
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof,
-            ) => ConnectFailure::Dropped,
-            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => ConnectFailure::Unreachable,
-            _ => ConnectFailure::Other(reason(error)),
+        return Kind::Connect(match io {
+            _ if error.is_timeout() => ConnectFailure::TimedOut,
+            Some(io) => ConnectFailure::of(io).unwrap_or_else(|| ConnectFailure::Other(reason(error))),
+            None if openssl::is_dropped(&reason(error)) => ConnectFailure::Dropped,
+            None => ConnectFailure::Other(reason(error)),
         });
     }
     Kind::Truncated(reason(error))
 }
 
-fn tls(cause: &(dyn Error + 'static)) -> Option<TlsFailure> {
-    Some(match rustls_error(cause)? {
+/// What a failure of the TLS handshake itself means; `None` if the connection failed below it.
+pub(crate) fn tls(cause: &(dyn Error + 'static)) -> Option<TlsFailure> {
+    let Some(error) = rustls_error(cause) else { return openssl::failure(&cause.to_string()) };
+    Some(match error {
         rustls::Error::InvalidCertificate(error) => certificate(error),
-        rustls::Error::InvalidMessage(_) => TlsFailure::NotTls,
+        rustls::Error::InvalidMessage(message) => unreadable(message),
         rustls::Error::AlertReceived(alert) => alerted(*alert),
-        rustls::Error::PeerIncompatible(reason) => TlsFailure::Handshake(format!("{reason:?}")),
+        rustls::Error::PeerIncompatible(reason) => TlsFailure::Obsolete(format!("{reason:?}")),
         other => TlsFailure::Handshake(other.to_string()),
     })
+}
+
+/// What breaks the record layer is no TLS; what breaks within a message of the handshake is.
+fn unreadable(message: &InvalidMessage) -> TlsFailure {
+    match message {
+        InvalidMessage::InvalidContentType
+        | InvalidMessage::UnknownProtocolVersion
+        | InvalidMessage::MessageTooLarge
+        | InvalidMessage::MessageTooShort
+        | InvalidMessage::InvalidEmptyPayload => TlsFailure::NotTls,
+        InvalidMessage::UnsupportedCurveType | InvalidMessage::UnsupportedKeyExchangeAlgorithm(_) => {
+            TlsFailure::Obsolete(format!("{message:?}"))
+        }
+        other => TlsFailure::Handshake(format!("{other:?}")),
+    }
 }
 
 /// An io::Error hides what it wraps from the chain of sources, and may wrap another one.
@@ -116,7 +127,13 @@ fn plain_name(name: &str) -> String {
 }
 
 fn alerted(alert: AlertDescription) -> TlsFailure {
-    TlsFailure::Handshake(format!("the server answered with the alert {alert:?}"))
+    let reason = format!("the server answered with the alert {alert:?}");
+    match alert {
+        AlertDescription::HandshakeFailure
+        | AlertDescription::ProtocolVersion
+        | AlertDescription::InsufficientSecurity => TlsFailure::Obsolete(reason),
+        _ => TlsFailure::Handshake(reason),
+    }
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -150,9 +167,28 @@ impl fmt::Display for TlsFailure {
             Self::Expired => formatter.write_str("the certificate has expired"),
             Self::NotYetValid => formatter.write_str("the certificate is not valid yet"),
             Self::Certificate(reason) => write!(formatter, "the certificate cannot be used: {reason}"),
+            Self::Obsolete(reason) => write!(formatter, "no TLS version or cipher suite in common: {reason}"),
             Self::Handshake(reason) => write!(formatter, "no TLS connection can be agreed: {reason}"),
             Self::NotTls => formatter.write_str("what answers does not speak TLS"),
         }
+    }
+}
+
+// === impl ConnectFailure ===
+
+impl ConnectFailure {
+    /// What an error of a socket means, if it is known.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        Some(match error.kind() {
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Self::Dropped,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
+            _ => return None,
+        })
     }
 }
 

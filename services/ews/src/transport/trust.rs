@@ -40,6 +40,15 @@ pub(super) fn certificates(pems: &[String]) -> Result<Vec<reqwest::Certificate>,
     Ok(certificates)
 }
 
+/// For a verifier of one's own.
+pub(crate) fn parse_all(pems: &[String]) -> Result<Vec<CertificateDer<'static>>, TrustAnchorError> {
+    let mut certificates = Vec::new();
+    for pem in pems {
+        certificates.extend(parse(pem)?);
+    }
+    Ok(certificates)
+}
+
 fn parse(pem: &str) -> Result<Vec<CertificateDer<'static>>, TrustAnchorError> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()

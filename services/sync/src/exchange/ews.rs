@@ -8,11 +8,12 @@ use postroad_core::{
     fault::{Code, Report},
     mailbox::{Item, Listed},
     network::Reach,
+    profile::TlsLibrary,
 };
 use postroad_ews::{
     Access, Change, Class, Client, CreateFolder, Credentials, Endpoint, Error, FindFolder, FolderId, FolderRef,
     GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, Names, NamesError, RequestServerVersion,
-    SyncFolderItems, TransportOptions, Transports,
+    SyncFolderItems, Tls, TransportOptions, Transports,
 };
 use postroad_rig::config::Network;
 
@@ -55,10 +56,13 @@ impl Ews {
             response_limit: self.response_limit,
             hosts: self.hosts.clone(),
             reach: place.reach.or(self.reach),
+            tls: match place.tls {
+                TlsLibrary::Postroad => Tls::Rustls,
+                TlsLibrary::System => Tls::System,
+            },
             ..TransportOptions::default()
         };
-        let transport =
-            self.transports.get(&options).map_err(|error| Report::new(Code::TrustAnchorInvalid, error.to_string()))?;
+        let transport = self.transports.get(&options).map_err(|error| Report::new(error.fault(), error.to_string()))?;
         let identity = if place.impersonate { Identity::PrimaryAddress(place.address.clone()) } else { Identity::Own };
         let access = Access {
             endpoint,
