@@ -1,12 +1,13 @@
 //! Old servers, played by `openssl s_server`: rustls refuses them by name, the system's TLS reaches what its policy allows.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests start programs freely")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 use postroad_core::fault::Code;
@@ -29,6 +30,8 @@ struct Certificates {
 struct Server {
     process: Child,
     port: u16,
+    /// Held open: the server ends when nobody listens to it.
+    _said: BufReader<ChildStdout>,
 }
 
 // === impl Certificates ===
@@ -64,29 +67,22 @@ impl Certificates {
         std::fs::read_to_string(self.path().join("ca.pem")).unwrap()
     }
 
-    /// A server that is restricted to this.
+    /// A server that is restricted to this, at a port of the system's choice.
     fn serve(&self, restriction: &[&str]) -> Server {
-        let probe = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
-        let process = Command::new("openssl")
-            .args(["s_server", "-quiet", "-www", "-cert", "leaf.pem", "-key", "leaf.key", "-accept"])
-            .arg(format!("127.0.0.1:{port}"))
+        let mut process = Command::new("openssl")
+            .args(["s_server", "-www", "-cert", "leaf.pem", "-key", "leaf.key", "-accept", "127.0.0.1:0"])
             .args(restriction)
             .current_dir(self.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut server = Server { process, port };
-        let begun = Instant::now();
-        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let ended = server.process.try_wait().unwrap();
-            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "{restriction:?} is not served: {ended:?}");
-            std::thread::yield_now();
-        }
-        server
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        let listening = said.by_ref().lines().map(Result::unwrap).find(|line| line.starts_with("ACCEPT 127.0.0.1:"));
+        let listening = listening.unwrap_or_else(|| panic!("{restriction:?} is not served: {:?}", process.wait()));
+        let port = listening.rsplit(':').next().unwrap().parse().unwrap();
+        Server { process, port, _said: said }
     }
 }
 
@@ -215,6 +211,7 @@ async fn the_systems_tls_checks_certificates_and_names() {
 
 #[cfg(feature = "legacy-tls")]
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "tests spawn freely")]
 async fn what_is_no_tls_is_told_apart_by_the_systems_tls_too() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
