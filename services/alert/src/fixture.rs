@@ -49,7 +49,7 @@ pub fn settings(name: &str, send_alert_email: bool) -> profile::Settings {
         trust_anchors: Vec::new(),
         released_hosts: Vec::new(),
         allow_internal_addresses: false,
-        tls: postroad_core::profile::TlsLibrary::default(),
+        tls: profile::TlsLibrary::default(),
         client_credentials: None,
     }
 }

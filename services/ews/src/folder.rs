@@ -24,6 +24,42 @@ pub struct Folder {
     pub unread: Option<u32>,
     /// Folders in it.
     pub children: Option<u32>,
+    /// What the caller may do with it.
+    pub rights: Option<Rights>,
+}
+
+/// What the caller may do with a folder (MS-OXWSCDATA, EffectiveRightsType).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Read its items.
+    pub read: bool,
+    /// Make items in it.
+    pub create_contents: bool,
+    /// Make folders in it.
+    pub create_hierarchy: bool,
+    /// Change its items.
+    pub modify: bool,
+    /// Delete it or its items.
+    pub delete: bool,
+}
+
+impl Rights {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, XmlError> {
+        let mut rights = Self::default();
+        reader.children(|reader, child| {
+            let is_granted = matches!(reader.text()?.trim(), "true" | "1");
+            match child.name() {
+                "Read" => rights.read = is_granted,
+                "CreateContents" => rights.create_contents = is_granted,
+                "CreateHierarchy" => rights.create_hierarchy = is_granted,
+                "Modify" => rights.modify = is_granted,
+                "Delete" => rights.delete = is_granted,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(rights)
+    }
 }
 
 impl Folder {
@@ -40,6 +76,7 @@ impl Folder {
                 "DisplayName" => folder.name = reader.string()?,
                 "TotalCount" => folder.total = reader.number(child)?,
                 "UnreadCount" => folder.unread = reader.number(child)?,
+                "EffectiveRights" => folder.rights = Some(Rights::read(reader)?),
                 "ChildFolderCount" => folder.children = reader.number(child)?,
                 _ => {}
             }

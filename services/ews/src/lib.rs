@@ -10,6 +10,7 @@
 //! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
 //! | `error`, `code`, `fault` | what can go wrong, Exchange's codes, rows of the fault table |
 //! | `names` | addresses and SRV records, and which addresses may be connected to |
+//! | `greeting` | what a location answers to somebody without credentials |
 //! | `inspection` | the way to a server below HTTP, one step at a time |
 //! | `autodiscover` | the SOAP and POX services, one question to one host |
 //! | `evidence` | what was said on the wire, without secrets |
@@ -23,6 +24,7 @@ mod error;
 mod evidence;
 mod fault;
 mod folder;
+mod greeting;
 mod id;
 pub mod inspection;
 mod item;
@@ -43,7 +45,8 @@ pub use code::{Class, Known, ResponseCode};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Challenge, ConnectFailure, Error, HttpMeaning, Kind, RedirectMeaning, Refusal, Scheme, TlsFailure};
 pub use evidence::Exchange;
-pub use folder::Folder;
+pub use folder::{Folder, Rights};
+pub use greeting::{Greeting, greet};
 pub use id::{Distinguished, FolderId, FolderRef, ItemId};
 pub use item::{Attachment, AttachmentKind, Body, ExtendedProperty, Item, Party};
 pub use names::{AddressRefused, Names, NamesError, ReachError};

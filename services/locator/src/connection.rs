@@ -1,80 +1,23 @@
-//! The test of everything between Postroad and a mailbox, one step after the other (spec §2.3; DESIGN, Test & enable).
+//! The test of everything between Postroad and a mailbox, one step after the other (setup guide, Test Connection; spec §2.3).
+//!
+//! It goes the way of the synchronization, with its connections and requests, and writes nothing into the mailbox.
+//!
+//! - `step`: the steps, and how each ends
+//! - `road`: the way to the server, before anything is said with credentials
 
-use std::time::Duration;
+mod road;
+mod step;
 
 use postroad_core::fault::{Code, Report};
 use postroad_ews::{
-    Client, ConvertId, Distinguished, Endpoint, Error, FolderRef, GetFolder, Identity, ItemError, ServerVersion,
+    Client, ConvertId, Distinguished, Endpoint, Error, Folder, FolderRef, GetFolder, Identity, ItemError, Rights,
+    ServerVersion,
 };
+use postroad_rig::clock;
+use step::Failed;
+pub use step::{Ended, Observer, Step};
 
 use crate::access::Access;
-
-/// What has to work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The mailbox's location is known.
-    Location,
-    /// The server is reached over TLS that can be trusted.
-    Tls,
-    /// The account can log on.
-    Credentials,
-    /// The account may act for the mailbox.
-    Impersonation,
-    /// The Inbox can be read.
-    Inbox,
-    /// Drafts and Sent Items can be read.
-    Outgoing,
-    /// Calendar, Contacts and Tasks can be read.
-    AppointmentsContactsTasks,
-}
-
-impl Step {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Location => "location",
-            Self::Tls => "tls",
-            Self::Credentials => "credentials",
-            Self::Impersonation => "impersonation",
-            Self::Inbox => "inbox",
-            Self::Outgoing => "outgoing",
-            Self::AppointmentsContactsTasks => "appointments_contacts_tasks",
-        }
-    }
-
-    /// What is being done, for people.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Location => "Finding the mailbox's location",
-            Self::Tls => "Connecting to the server over TLS",
-            Self::Credentials => "Logging on with the account",
-            Self::Impersonation => "Acting for the mailbox's user",
-            Self::Inbox => "Opening the Inbox",
-            Self::Outgoing => "Opening Drafts and Sent Items",
-            Self::AppointmentsContactsTasks => "Opening Calendar, Contacts and Tasks",
-        }
-    }
-}
-
-/// How a step ended.
-pub enum Ended {
-    /// It works; what was found.
-    Passed(String),
-    /// It works, with something to mind.
-    Warning(String),
-    /// It does not work; with what was said on the wire.
-    Failed(Report, String),
-    /// An earlier step failed.
-    NotAttempted,
-}
-
-/// Told about each step as it begins and ends.
-pub trait Observer {
-    /// A step begins.
-    fn begins(&mut self, step: Step) -> impl Future<Output = ()> + Send;
-    /// A step ended.
-    fn ended(&mut self, step: Step, ended: Ended, elapsed: Duration) -> impl Future<Output = ()> + Send;
-}
 
 /// What the test found out.
 #[derive(Clone, Debug, Default)]
@@ -105,9 +48,12 @@ pub async fn test<O: Observer + Send>(
     locate: impl Future<Output = Result<(Endpoint, String), Report>> + Send,
     observer: &mut O,
 ) -> Outcome {
-    let mut test = Test { access, observer, outcome: Outcome::default() };
+    let mut test = Test { access, observer, ended: 0, outcome: Outcome::default(), folders: Vec::new() };
     let shared = test.shared(locate).await;
-    let folders = [
+    for step in Step::SHARED.into_iter().skip(test.ended) {
+        test.skip(step).await;
+    }
+    let directions = [
         (Step::Inbox, true, vec![Distinguished::Inbox]),
         (Step::Outgoing, wanted.outgoing, vec![Distinguished::Drafts, Distinguished::SentItems]),
         (
@@ -116,17 +62,24 @@ pub async fn test<O: Observer + Send>(
             vec![Distinguished::Calendar, Distinguished::Contacts, Distinguished::Tasks],
         ),
     ];
-    for (step, is_wanted, folders) in folders {
+    for (step, is_wanted, folders) in directions {
         if is_wanted {
             let failed = match &shared {
                 Ok(client) => test.folders(step, client, folders).await.err(),
                 Err(report) => {
-                    test.observer.ended(step, Ended::NotAttempted, Duration::ZERO).await;
+                    test.skip(step).await;
                     Some(report.clone())
                 }
             };
             test.conclude(step, failed);
         }
+    }
+    if shared.is_ok() && !test.folders.is_empty() {
+        let ended = rights(&test.folders);
+        // What was found out before is only judged here.
+        let _ = test.run(Step::Rights, async { Ok((ended, ())) }).await;
+    } else {
+        test.skip(Step::Rights).await;
     }
     test.outcome
 }
@@ -134,115 +87,101 @@ pub async fn test<O: Observer + Send>(
 struct Test<'a, O> {
     access: &'a Access,
     observer: &'a mut O,
+    /// How many of the shared steps ended.
+    ended: usize,
     outcome: Outcome,
+    folders: Vec<(Distinguished, Rights)>,
 }
 
 impl<O: Observer> Test<'_, O> {
+    async fn run<T>(
+        &mut self,
+        step: Step,
+        doing: impl Future<Output = Result<(Ended, T), Failed>>,
+    ) -> Result<T, Report> {
+        let started = clock::instant();
+        self.observer.begins(step).await;
+        let (ended, result) = match doing.await {
+            Ok((ended, value)) => (ended, Ok(value)),
+            Err(Failed(report, evidence)) => (Ended::Failed(report.clone(), evidence), Err(report)),
+        };
+        self.observer.ended(step, ended, started.elapsed()).await;
+        self.ended += usize::from(Step::SHARED.contains(&step));
+        result
+    }
+
+    async fn skip(&mut self, step: Step) {
+        self.observer.ended(step, Ended::NotAttempted, std::time::Duration::ZERO).await;
+    }
+
     /// The steps that every direction needs.
     async fn shared(
         &mut self,
         locate: impl Future<Output = Result<(Endpoint, String), Report>>,
     ) -> Result<Client, Report> {
-        let mut rest = vec![Step::Impersonation, Step::Credentials, Step::Tls];
-        let found = self.located(locate).await;
-        let result = match found {
-            Ok(endpoint) => self.logged_on(&endpoint, &mut rest).await,
-            Err(report) => Err(report),
-        };
-        if result.is_err() {
-            for step in rest.into_iter().rev() {
-                self.observer.ended(step, Ended::NotAttempted, Duration::ZERO).await;
-            }
-        }
-        result
-    }
-
-    async fn located(
-        &mut self,
-        locate: impl Future<Output = Result<(Endpoint, String), Report>>,
-    ) -> Result<Endpoint, Report> {
-        let started = postroad_rig::clock::instant();
-        self.observer.begins(Step::Location).await;
-        let found = locate.await;
-        let (ended, result) = match found {
-            Ok((endpoint, how)) => (Ended::Passed(format!("{endpoint}, {how}")), Ok(endpoint)),
-            Err(report) => (Ended::Failed(report.clone(), String::new()), Err(report)),
-        };
-        self.observer.ended(Step::Location, ended, started.elapsed()).await;
-        result
-    }
-
-    async fn logged_on(&mut self, endpoint: &Endpoint, rest: &mut Vec<Step>) -> Result<Client, Report> {
         let access = self.access;
-        rest.pop();
-        let host = endpoint.host().to_owned();
-        let secured = |_: &u16| Ended::Passed(format!("{host} presents a trusted certificate"));
-        self.step(Step::Tls, endpoint, access.transport.reach(endpoint, access.timeout), secured).await?;
-
-        rest.pop();
-        let client = access.client(endpoint);
-        let own = client.for_identity(Identity::Own);
-        let probe = ConvertId::probe(access.address.as_str());
-        let user = access.credentials.user().to_owned();
-        let connections = access.connections;
-        let answer = self
-            .step(Step::Credentials, endpoint, own.call(&probe), |answer| {
-                logged_on(&user, answer.server.as_ref(), connections)
-            })
-            .await?;
-        self.outcome.server = answer.server;
-
-        rest.pop();
-        let passed = if access.impersonate {
-            format!("{} may act for {}", access.credentials.user(), access.address.as_str())
-        } else {
-            "not needed with the mailbox's own credentials".to_owned()
+        let found = async {
+            let (endpoint, how) = locate.await.map_err(|report| Failed(report, String::new()))?;
+            Ok((Ended::Passed(format!("{endpoint}, {how}")), endpoint))
         };
-        self.step(Step::Impersonation, endpoint, client.ask(&probe), |_| Ended::Passed(passed)).await?;
+        let endpoint = self.run(Step::Location, found).await?;
+        let addresses = self.run(Step::Dns, road::resolve(access, &endpoint)).await?;
+        let connected = self.run(Step::Tcp, road::connect(access, &addresses)).await?;
+        self.run(Step::Tls, road::secure(access, &endpoint, connected)).await?;
+        let greeting = self.run(Step::Http, road::look(access, &endpoint)).await?;
+        let clocks = road::clock(&greeting, clock::now());
+        self.run(Step::Clock, async { Ok((clocks, ())) }).await?;
+        self.run(Step::Authentication, async { road::authentication(&greeting, &endpoint) }).await?;
+        self.logged_on(&endpoint).await
+    }
+
+    async fn logged_on(&mut self, endpoint: &Endpoint) -> Result<Client, Report> {
+        let access = self.access;
+        let client = access.client(endpoint);
+        let probe = ConvertId::probe(access.address.as_str());
+        let own = client.for_identity(Identity::Own);
+        let credentials = async {
+            let answer = own.call(&probe).await.map_err(|error| failed(&error, endpoint))?;
+            Ok((Ended::Passed(format!("{} logged on", access.credentials.user())), answer.server))
+        };
+        let server = self.run(Step::Credentials, credentials).await?;
+        self.outcome.server.clone_from(&server);
+        let told = version(server.as_ref(), &client);
+        self.run(Step::Version, async { Ok((told, ())) }).await?;
+        let connections = throttling(server.as_ref(), access.connections);
+        self.run(Step::Throttling, async { Ok((connections, ())) }).await?;
+        let impersonated = async {
+            client.ask(&probe).await.map_err(|error| failed(&error, endpoint))?;
+            let passed = if access.impersonate {
+                format!("{} may act for {}", access.credentials.user(), access.address)
+            } else {
+                "not needed: the account opens its own mailbox".to_owned()
+            };
+            Ok((Ended::Passed(passed), ()))
+        };
+        self.run(Step::Impersonation, impersonated).await?;
         Ok(client)
     }
 
     async fn folders(&mut self, step: Step, client: &Client, folders: Vec<Distinguished>) -> Result<(), Report> {
-        let request = GetFolder {
-            folders: folders.iter().map(|folder| FolderRef::Distinguished(*folder)).collect(),
-            ..GetFolder::one(FolderRef::INBOX)
-        };
+        let request = GetFolder::rights(folders.iter().map(|folder| FolderRef::Distinguished(*folder)).collect());
         let opened = async {
             let answers = client.ask(&request).await.map_err(|error| failed(&error, &client.access().endpoint))?;
             let mut found = Vec::new();
             for (folder, answer) in folders.iter().zip(answers) {
-                let name = folder.as_str();
-                let opened = answer.map_err(|error| (item_report(name, &error), String::new()))?;
-                found.push(format!("{name}: {} items", opened.total.unwrap_or_default()));
+                let opened: Folder =
+                    answer.map_err(|error| Failed(item_report(folder.as_str(), &error), String::new()))?;
+                found.push((*folder, opened));
             }
-            Ok(found.join(", "))
+            let counts: Vec<String> = found
+                .iter()
+                .map(|(folder, opened)| format!("{}: {} items", folder.as_str(), opened.total.unwrap_or_default()))
+                .collect();
+            Ok((Ended::Passed(counts.join(", ")), found))
         };
-        let started = postroad_rig::clock::instant();
-        self.observer.begins(step).await;
-        let (ended, result) = match opened.await {
-            Ok(found) => (Ended::Passed(found), Ok(())),
-            Err((report, evidence)) => (Ended::Failed(report.clone(), evidence), Err(report)),
-        };
-        self.observer.ended(step, ended, started.elapsed()).await;
-        result
-    }
-
-    async fn step<T>(
-        &mut self,
-        step: Step,
-        endpoint: &Endpoint,
-        doing: impl Future<Output = Result<T, Error>>,
-        passed: impl FnOnce(&T) -> Ended,
-    ) -> Result<T, Report> {
-        let started = postroad_rig::clock::instant();
-        self.observer.begins(step).await;
-        let done = doing.await.map_err(|error| failed(&error, endpoint));
-        let (ended, result) = match done {
-            Ok(value) => (passed(&value), Ok(value)),
-            Err((report, evidence)) => (Ended::Failed(report.clone(), evidence), Err(report)),
-        };
-        self.observer.ended(step, ended, started.elapsed()).await;
-        result
+        let found = self.run(step, opened).await?;
+        self.folders.extend(found.into_iter().filter_map(|(folder, opened)| Some((folder, opened.rights?))));
+        Ok(())
     }
 
     fn conclude(&mut self, step: Step, failed: Option<Report>) {
@@ -254,21 +193,46 @@ impl<O: Observer> Test<'_, O> {
     }
 }
 
-/// A version that allows fewer connections than the profile does is worth a word (setup guide, Advanced Options).
-fn logged_on(user: &str, server: Option<&ServerVersion>, connections: u32) -> Ended {
-    let Some(server) = server else { return Ended::Passed(format!("{user} logged on")) };
-    let allowed = server.default_concurrency();
-    let found = format!("{user} logged on to {server}");
-    if connections > allowed {
-        return Ended::Warning(format!(
-            "{found}; it allows {allowed} connections by default, so at most {allowed} of the profile's {connections} are used"
-        ));
+fn version(server: Option<&ServerVersion>, client: &Client) -> Ended {
+    match server {
+        Some(server) => Ended::Passed(format!("{server}; requests follow the schema {}", client.access().version)),
+        None => Ended::Warning("the server does not tell its version; a proxy may have taken it out".to_owned()),
     }
-    Ended::Passed(found)
 }
 
-fn failed(error: &Error, endpoint: &Endpoint) -> (Report, String) {
-    (Report::new(error.fault(), format!("{}: {error}", endpoint.host())), error.exchange().to_string())
+/// A version that allows fewer connections than the profile does is worth a word (setup guide, Advanced Options).
+fn throttling(server: Option<&ServerVersion>, wanted: u32) -> Ended {
+    let Some(server) = server else { return Ended::Passed("the server's version is not known".to_owned()) };
+    let allowed = server.default_concurrency();
+    if wanted > allowed {
+        let rest = format!("so at most {allowed} of the profile's {wanted} are used");
+        return Ended::Warning(format!("{} allows {allowed} connections by default, {rest}", server.product()));
+    }
+    Ended::Passed(format!("{wanted} of the profile, {allowed} by the server's default policy; it asked for no pause"))
+}
+
+/// What Postroad does with folders later, beyond reading.
+fn rights(folders: &[(Distinguished, Rights)]) -> Ended {
+    let mut missing = Vec::new();
+    for (folder, rights) in folders {
+        let wanted = [
+            ("read", rights.read, true),
+            ("create folders in", rights.create_hierarchy, *folder == Distinguished::Inbox),
+            ("create items in", rights.create_contents, *folder != Distinguished::Inbox),
+            ("change items of", rights.modify, true),
+            ("delete items of", rights.delete, true),
+        ];
+        let lacking = wanted.iter().filter(|(_, granted, needed)| *needed && !granted);
+        missing.extend(lacking.map(|(what, ..)| format!("{what} {}", folder.as_str())));
+    }
+    if missing.is_empty() {
+        return Ended::Passed("reading, creating, changing and deleting are permitted".to_owned());
+    }
+    Ended::Warning(format!("not permitted: {}", missing.join(", ")))
+}
+
+fn failed(error: &Error, endpoint: &Endpoint) -> Failed {
+    Failed(Report::new(error.fault(), format!("{}: {error}", endpoint.host())), error.exchange().to_string())
 }
 
 fn item_report(folder: &str, error: &ItemError) -> Report {
@@ -289,11 +253,20 @@ mod tests {
 
     #[test]
     fn an_old_server_that_allows_fewer_connections_is_told() {
-        let Ended::Warning(text) = logged_on("crm@contoso.example", Some(&server(14)), 27) else {
+        let Ended::Warning(text) = throttling(Some(&server(14)), 27) else { panic!("no warning") };
+        assert!(text.contains("at most 10 of the profile's 27"), "{text}");
+        assert!(matches!(throttling(Some(&server(15)), 27), Ended::Passed(_)));
+        assert!(matches!(throttling(Some(&server(15)), 28), Ended::Warning(_)));
+    }
+
+    #[test]
+    fn rights_that_are_missing_are_named_and_do_not_fail() {
+        let all = Rights { read: true, create_contents: true, create_hierarchy: true, modify: true, delete: true };
+        assert!(matches!(rights(&[(Distinguished::Inbox, all), (Distinguished::Calendar, all)]), Ended::Passed(_)));
+        let some = Rights { create_hierarchy: false, create_contents: false, ..all };
+        let Ended::Warning(text) = rights(&[(Distinguished::Inbox, some), (Distinguished::Calendar, some)]) else {
             panic!("no warning")
         };
-        assert!(text.contains("at most 10 of the profile's 27"), "{text}");
-        assert!(matches!(logged_on("crm@contoso.example", Some(&server(15)), 27), Ended::Passed(_)));
-        assert!(matches!(logged_on("crm@contoso.example", Some(&server(15)), 28), Ended::Warning(_)));
+        assert_eq!(text, "not permitted: create folders in inbox, create items in calendar");
     }
 }

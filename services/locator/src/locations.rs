@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt as _;
 use jiff::SignedDuration;
 use postroad_core::{
     autodiscover::{Entry, Known, Memory, Missing, Use},
@@ -9,6 +10,7 @@ use postroad_core::{
 };
 use postroad_rig::clock;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
     access::Access,
@@ -17,11 +19,17 @@ use crate::{
     pace::Pace,
 };
 
+/// Refreshes that wait.
+const DUE: usize = 1000;
+/// Refreshes at a time.
+const REFRESHED: usize = 4;
+
 /// All locations.
 pub struct Locations {
     cache: Cache,
     pace: Pace,
     patience: SignedDuration,
+    due: mpsc::Sender<Arc<Access>>,
 }
 
 /// What is said of a mailbox.
@@ -37,21 +45,28 @@ pub struct Said {
 }
 
 impl Locations {
-    /// Nothing but the cache is known.
-    pub fn new(cache: Cache, patience: Duration, per_second: u32) -> Self {
+    /// Nothing but the cache is known. Also gives what has to run in the background.
+    pub fn new(cache: Cache, patience: Duration, per_second: u32) -> (Arc<Self>, impl Future<Output = ()> + use<>) {
         let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
-        Self { cache, pace: Pace::new(per_second), patience }
+        let (due, old) = mpsc::channel(DUE);
+        let locations = Arc::new(Self { cache, pace: Pace::new(per_second), patience, due });
+        let refreshing = Arc::clone(&locations);
+        let refresh = ReceiverStream::new(old).for_each_concurrent(REFRESHED, move |access| {
+            let locations = Arc::clone(&refreshing);
+            async move { locations.refresh(&access).await }
+        });
+        (locations, refresh)
     }
 
     /// The location of a mailbox. `failed` is one that has just failed to serve it.
-    pub async fn locate(self: &Arc<Self>, access: &Arc<Access>, failed: Option<&str>) -> Result<Known, Report> {
+    pub async fn locate(&self, access: &Arc<Access>, failed: Option<&str>) -> Result<Known, Report> {
         let kept = self.cache.mailbox(&access.address).await;
         match self.decide(&kept.memory, access, failed) {
             Use::Keep(known) => Ok(known),
             Use::Refuse(report) => Err(report),
             Use::Refresh(known) => {
-                let (locations, access) = (Arc::clone(self), Arc::clone(access));
-                tokio::spawn(async move { locations.refresh(&access).await });
+                // Too many at once: what is left out is due at its next question too.
+                let _ = self.due.try_send(Arc::clone(access));
                 Ok(known)
             }
             Use::Ask(known) => self.find(access, known, failed).await,

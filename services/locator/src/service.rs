@@ -38,7 +38,15 @@ impl Service {
         let opener = Opener::new(&context.config.network, Arc::clone(&context.keyring))
             .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?;
         let patience = Duration::from_millis(config.ask_again_ms);
-        Ok(Self { opener, locations: Arc::new(Locations::new(cache, patience, config.discoveries_per_second)) })
+        let (locations, refresh) = Locations::new(cache, patience, config.discoveries_per_second);
+        let shutdown = context.shutdown.clone();
+        context.tasks.spawn("refresh", async move {
+            tokio::select! {
+                () = refresh => Err("the refreshing of locations ended"),
+                () = shutdown.cancelled() => Ok(()),
+            }
+        });
+        Ok(Self { opener, locations })
     }
 }
 
@@ -116,7 +124,8 @@ impl LocatorService for Service {
         let test = async move {
             let started = clock::instant();
             let mut observer = Sender(sender);
-            let outcome = connection::test(&access, wanted, find(&locations, &access), &mut observer).await;
+            let test = connection::test(&access, wanted, find(&locations, &access), &mut observer);
+            let outcome = Box::pin(test).await;
             let report = test_mailbox_response::Report::Outcome(to_wire(&outcome, started.elapsed()));
             observer.send(report).await;
         };

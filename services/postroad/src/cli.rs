@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use postroad_rig::Role;
 
 use crate::{
-    command::{activity, alert, config, doctor, fault, key, mailbox, profile, record},
+    command::{activity, alert, config, doctor, fault, key, locate, mailbox, profile, record},
     failure::{Exit, Failure},
     role,
     session::Global,
@@ -27,6 +27,7 @@ Connect an Exchange organisation:
   postroad mailbox test --profile Contoso
 
 Find out what happened:
+  postroad locate ada@contoso.example --explain
   postroad mailbox timeline ada@contoso.example
   postroad activity explain '<message-id@contoso.example>'
   postroad alert list
@@ -51,6 +52,8 @@ enum Command {
     All,
     /// Email server profiles; with --config FILE and no subcommand, run the profile role
     Profile(profile::Group),
+    /// Find where a mailbox is served, and how that was found
+    Locate(locate::Locate),
     /// Mailboxes
     Mailbox(mailbox::Group),
     /// Email activities: what became of messages
@@ -92,6 +95,7 @@ impl Cli {
                 Some(command) => Box::pin(command.run(&mut global.session()?)).await,
                 None => role_or_help(&global, Role::Alert, config_given).await,
             },
+            Command::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
             Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,

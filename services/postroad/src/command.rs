@@ -6,6 +6,7 @@ pub mod config;
 pub mod doctor;
 pub mod fault;
 pub mod key;
+pub mod locate;
 pub mod mailbox;
 pub mod profile;
 pub mod record;

@@ -37,6 +37,8 @@ described! {
     profile::v1::ProfileSettings = "postroad.profile.v1.ProfileSettings";
     profile::v1::ProfileChange = "postroad.profile.v1.ProfileChange";
     profile::v1::TestProfileResponse = "postroad.profile.v1.TestProfileResponse";
+    profile::v1::TestSettingsResponse = "postroad.profile.v1.TestSettingsResponse";
+    profile::v1::LocateMailboxResponse = "postroad.profile.v1.LocateMailboxResponse";
     mailbox::v1::Mailbox = "postroad.mailbox.v1.Mailbox";
     mailbox::v1::MailboxSettings = "postroad.mailbox.v1.MailboxSettings";
     mailbox::v1::MailboxResult = "postroad.mailbox.v1.MailboxResult";

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 #[derive(Args, Debug, Default)]
 #[group(multiple = false)]
 pub struct PasswordSource {
-    /// Read the password from the first line of a file
+    /// Read the password from the first line of a file, or a private key from the whole of it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     password_file: Option<PathBuf>,
     /// Read the password from the first line of standard input
@@ -94,6 +94,10 @@ impl PasswordSource {
 
 fn first_line(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(&file.display().to_string(), &error))?;
+    // A private key is a secret of many lines.
+    if text.trim_start().starts_with("-----BEGIN ") {
+        return Ok(text.trim_start().to_owned());
+    }
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

@@ -77,6 +77,27 @@ impl<S: Described> Changes<S> {
         self.fields.iter().any(|given| given == field)
     }
 
+    /// The given fields on top of what is there.
+    pub fn over(self, base: &S) -> Result<S, Failure> {
+        let given = contract::dynamic(&self.settings)?;
+        let mut merged = contract::dynamic(base)?;
+        for name in &self.fields {
+            if let Some(field) = contract::descriptor::<S>()?.get_field_by_name(name) {
+                if given.has_field(&field) {
+                    merged.set_field(&field, given.get_field(&field).into_owned());
+                } else {
+                    merged.clear_field(&field);
+                }
+            }
+        }
+        contract::message(&merged)
+    }
+
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// The settings of something new.
     pub fn into_settings(self) -> S {
         self.settings

@@ -287,8 +287,8 @@ impl ProfileService for ProfileAdministration {
         let mailbox = address(&request.email_address)?;
         let told = test::run(Arc::clone(&self.registry), profile, mailbox, Some(actor)).map(|told| {
             let report = match told {
-                test::Told::Step(step) => test_profile_response::Report::Step(step),
-                test::Told::Outcome(outcome) => test_profile_response::Report::Outcome(outcome),
+                test::Told::Step(step) => test_profile_response::Report::Step(*step),
+                test::Told::Outcome(outcome) => test_profile_response::Report::Outcome(*outcome),
             };
             Ok(TestProfileResponse { report: Some(report) })
         });
@@ -308,8 +308,8 @@ impl ProfileService for ProfileAdministration {
         let profile = self.unsaved(request.settings.unwrap_or_default(), stored).await?;
         let told = test::run(Arc::clone(&self.registry), profile, mailbox, None).map(|told| {
             let report = match told {
-                test::Told::Step(step) => test_settings_response::Report::Step(step),
-                test::Told::Outcome(outcome) => test_settings_response::Report::Outcome(outcome),
+                test::Told::Step(step) => test_settings_response::Report::Step(*step),
+                test::Told::Outcome(outcome) => test_settings_response::Report::Outcome(*outcome),
             };
             Ok(TestSettingsResponse { report: Some(report) })
         });

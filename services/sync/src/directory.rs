@@ -106,7 +106,7 @@ impl Directory {
         let of = live.filter(|mailbox| mailbox.settings.profile_id == Some(profile));
         let domains: Vec<String> =
             of.map(|mailbox| mailbox.settings.address.domain()).collect::<BTreeSet<_>>().into_iter().collect();
-        known.insert(profile, (Instant::now(), domains.clone()));
+        known.insert(profile, (postroad_rig::clock::instant(), domains.clone()));
         domains
     }
 

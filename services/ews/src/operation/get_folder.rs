@@ -24,6 +24,12 @@ impl GetFolder {
     pub fn one(folder: impl Into<FolderRef>) -> Self {
         Self { folders: vec![folder.into()], base: BaseShape::Default, properties: Vec::new() }
     }
+
+    /// Asks what folders hold and what may be done with them.
+    #[must_use]
+    pub fn rights(folders: Vec<FolderRef>) -> Self {
+        Self { folders, base: BaseShape::Default, properties: vec![Property::Field("folder:EffectiveRights")] }
+    }
 }
 
 impl Operation for GetFolder {

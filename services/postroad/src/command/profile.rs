@@ -6,7 +6,7 @@ use postroad_proto::{
     profile::v1::{
         ActivateProfileRequest, AssignProfileRequest, CreateProfileRequest, DeactivateProfileRequest,
         DeleteProfileRequest, GetProfileRequest, ListProfileChangesRequest, ListProfilesRequest, Profile,
-        ProfileChange, ProfileSettings, UpdateProfileRequest,
+        ProfileChange, ProfileSettings, ReleaseHostRequest, UpdateProfileRequest, WithdrawHostRequest,
     },
 };
 use postroad_rig::Role;
@@ -20,6 +20,7 @@ use crate::{
     session::Session,
 };
 
+mod report;
 pub mod settings;
 pub mod test;
 pub mod view;
@@ -109,19 +110,45 @@ pub enum Command {
         /// Name or id
         profile: String,
     },
-    /// Test the connection, step by step
-    #[command(
-        after_help = "Examples:\n  postroad profile test Contoso\n  postroad profile test Contoso --mailbox ada@contoso.example --evidence"
-    )]
+    /// Test the connection, step by step; with settings, as if they were saved, and nothing is
+    #[command(after_help = "Examples:\n  \
+        postroad profile test Contoso\n  \
+        postroad profile test Contoso --mailbox ada@contoso.example --report contoso.md\n  \
+        postroad profile test Contoso --autodiscover no --incoming-location https://mail.contoso.example\n  \
+        postroad profile test -f profile.toml --password-prompt --mailbox ada@contoso.example")]
     Test {
-        /// Name or id
-        profile: String,
+        /// Name or id; may be left out where settings are given
+        profile: Option<String>,
         /// Test with this mailbox instead of the service account's own
         #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
         mailbox: String,
         /// Show the request and the answer of the step that failed
         #[arg(long)]
         evidence: bool,
+        /// Write a report in Markdown, to be handed to the Exchange administrator
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        report: Option<std::path::PathBuf>,
+        #[command(flatten)]
+        flags: Box<settings::Flags>,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Let Autodiscover use a host, and the service account's credentials go there
+    #[command(after_help = "Examples:\n  \
+        postroad profile release Contoso mail.hoster.example\n  \
+        postroad profile release Contoso '*.hoster.example'")]
+    Release {
+        /// Name or id
+        profile: String,
+        /// HOST, or *.HOST for everything below it; with :PORT or :* if the port is not 443
+        host: String,
+    },
+    /// Take back a host that was released
+    Withdraw {
+        /// Name or id
+        profile: String,
+        /// As it was released
+        host: String,
     },
     /// Show who changed what, from what to what, and when; the newest first
     History {
@@ -155,7 +182,14 @@ impl Command {
             }
             Self::Activate { profile } => activate(session, profile).await,
             Self::Deactivate { profile } => deactivate(session, profile).await,
-            Self::Test { profile, mailbox, evidence } => test::run(session, profile, mailbox, evidence).await,
+            Self::Test { profile, mailbox, evidence, report, flags, password } => {
+                let mut changes = flags.changes(None)?;
+                settings::set_password(&mut changes, password.read(Need::Optional, QUESTION, &mut Standard)?);
+                let wanted = test::Wanted { profile, mailbox, evidence, report };
+                test::run(session, wanted, changes).await
+            }
+            Self::Release { profile, host } => release(session, profile, host).await,
+            Self::Withdraw { profile, host } => withdraw(session, profile, host).await,
             Self::History { profile, limit } => history(session, profile, limit).await,
         }
     }
@@ -248,6 +282,20 @@ async fn deactivate(session: &mut Session, profile: String) -> Result<Exit, Fail
     let request = DeactivateProfileRequest { profile };
     let answer = session.connection.profiles()?.deactivate_profile(request).await.map_err(failed)?.into_inner();
     done(session, "deactivated", answer.profile.unwrap_or_default())
+}
+
+async fn release(session: &mut Session, profile: String, host: String) -> Result<Exit, Failure> {
+    let failed = session.connection.failed(Role::Profile);
+    let request = ReleaseHostRequest { profile, host: host.clone() };
+    let answer = session.connection.profiles()?.release_host(request).await.map_err(failed)?.into_inner();
+    done(session, &format!("{host} is released for"), answer.profile.unwrap_or_default())
+}
+
+async fn withdraw(session: &mut Session, profile: String, host: String) -> Result<Exit, Failure> {
+    let failed = session.connection.failed(Role::Profile);
+    let request = WithdrawHostRequest { profile, host: host.clone() };
+    let answer = session.connection.profiles()?.withdraw_host(request).await.map_err(failed)?.into_inner();
+    done(session, &format!("{host} is no longer released for"), answer.profile.unwrap_or_default())
 }
 
 async fn history(session: &mut Session, profile: String, limit: Option<usize>) -> Result<Exit, Failure> {

@@ -22,9 +22,9 @@ use crate::{
 /// What a test tells.
 pub enum Told {
     /// A step began or ended.
-    Step(Step),
+    Step(Box<Step>),
     /// The last word.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
 }
 
 /// Runs the test while its stream is read. With an actor its outcome is recorded; settings that are not stored have none.
@@ -57,7 +57,7 @@ async fn perform(
         registry.learn(profile.id, outcome.server_allows_connections);
         record(registry, profile, actor, &outcome, started.elapsed()).await;
     }
-    send(&sender, Told::Outcome(outcome)).await;
+    send(&sender, Told::Outcome(Box::new(outcome))).await;
 }
 
 async fn record(
@@ -104,7 +104,7 @@ async fn probe(
     let mut steps = registry.prober.probe(probe).await;
     while let Some(probed) = steps.next().await {
         match probed {
-            Probed::Step(step) => send(sender, Told::Step(*step)).await,
+            Probed::Step(step) => send(sender, Told::Step(step)).await,
             Probed::Outcome(outcome) => return *outcome,
             Probed::Unavailable(report) => return failed(sender, report).await,
         }
@@ -124,7 +124,7 @@ async fn failed(sender: &mpsc::Sender<Told>, report: Report) -> Outcome {
         fault: Some(fault.clone()),
         ..Step::default()
     };
-    send(sender, Told::Step(step)).await;
+    send(sender, Told::Step(Box::new(step))).await;
     Outcome { incoming: Some(fault), ..Outcome::default() }
 }
 

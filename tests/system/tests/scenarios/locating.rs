@@ -96,7 +96,7 @@ async fn a_server_without_basic_authentication_is_told_from_a_wrong_password() {
     let settings = ProfileSettings { autodiscover: Some(false), incoming_location: url, ..ProfileSettings::default() };
     set(&scene, settings, &["autodiscover", "incoming_location"]).await;
     let (outcome, step, _) = tested(&scene).await;
-    assert_eq!((outcome.incoming.unwrap().code.as_str(), step.as_str()), ("BASIC_NOT_OFFERED", "credentials"));
+    assert_eq!((outcome.incoming.unwrap().code.as_str(), step.as_str()), ("BASIC_NOT_OFFERED", "authentication"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,58 +1,165 @@
 //! `postroad profile test`: the connection test, step by step as it runs.
 
+use std::path::{Path, PathBuf};
+
+use futures::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use postroad_core::fault::{Code, Report};
+use postroad_core::fault::{Code, Report as Fault};
 use postroad_proto::{
     locator::v1::{Outcome, Step, Verdict},
-    profile::v1::{TestProfileRequest, test_profile_response::Report as Reported},
+    profile::v1::{
+        GetProfileRequest, ProfileSettings, TestProfileRequest, TestSettingsRequest, test_profile_response,
+        test_settings_response,
+    },
 };
-use postroad_rig::{Role, wire};
+use postroad_rig::{Role, clock, wire};
+use tonic::Status;
 
 use crate::{
-    command::{profile::is_passed, step},
+    command::{
+        profile::{is_passed, report::Report},
+        step,
+    },
+    contract::Described,
     failure::{Exit, Failure},
     output::{
         Output,
-        paint::{bad, good, wary},
+        paint::{bad, faint, good, wary},
         time,
     },
     session::Session,
+    settings_file::Changes,
 };
 
-/// Runs the test and shows its steps.
-pub async fn run(
-    session: &mut Session,
-    profile: String,
-    email_address: String,
-    evidence: bool,
-) -> Result<Exit, Failure> {
-    let request = TestProfileRequest { profile, email_address };
+/// What to test and how to show it.
+pub struct Wanted {
+    /// The stored profile.
+    pub profile: Option<String>,
+    /// The mailbox to test with.
+    pub mailbox: String,
+    /// Whether request and answer are shown.
+    pub evidence: bool,
+    /// Where a report goes.
+    pub report: Option<PathBuf>,
+}
+
+enum Told {
+    Step(Box<Step>),
+    Outcome(Box<Outcome>),
+}
+
+/// Runs the test and shows its steps. With settings, they are tested on top of the stored ones, and not stored.
+pub async fn run(session: &mut Session, wanted: Wanted, changes: Changes<ProfileSettings>) -> Result<Exit, Failure> {
+    let subject = wanted.profile.clone().unwrap_or_else(|| "settings that are not saved".to_owned());
+    let shown = if changes.is_empty() {
+        let profile = wanted.profile.clone().ok_or_else(|| {
+            let rule = "name a stored profile, or give settings with flags or -f FILE";
+            Failure::refused(Code::FieldRequired, "PROFILE", rule)
+        })?;
+        stored(session, profile, &wanted).await?
+    } else {
+        unsaved(session, changes, &wanted).await?
+    };
+    let again = repeat(&wanted);
+    if !session.output.is_json() {
+        summary(&mut session.output, &shown.outcome)?;
+        if !is_passed(&shown.outcome) {
+            session.output.line(format!("{} {again}", faint("repeat it with:")))?;
+        }
+    }
+    if let Some(file) = &wanted.report {
+        let report = Report {
+            subject: &subject,
+            mailbox: &wanted.mailbox,
+            at: clock::now(),
+            steps: &shown.steps,
+            outcome: &shown.outcome,
+            again: &again,
+        };
+        write(file, &report.markdown())?;
+        if !session.output.is_json() {
+            session.output.line(format!("{} {}", faint("report written to"), file.display()))?;
+        }
+    }
+    Ok(if is_passed(&shown.outcome) { Exit::Success } else { Exit::Failed })
+}
+
+struct Shown {
+    steps: Vec<Step>,
+    outcome: Outcome,
+}
+
+async fn stored(session: &mut Session, profile: String, wanted: &Wanted) -> Result<Shown, Failure> {
+    let request = TestProfileRequest { profile, email_address: wanted.mailbox.clone() };
     let failed = session.connection.failed(Role::Profile);
-    let mut stream = session.connection.profiles()?.test_profile(request).await.map_err(&failed)?.into_inner();
+    let stream = session.connection.profiles()?.test_profile(request).await.map_err(failed)?.into_inner();
+    show(session, stream, wanted.evidence, |response| {
+        Some(match response.report.clone()? {
+            test_profile_response::Report::Step(step) => Told::Step(Box::new(step)),
+            test_profile_response::Report::Outcome(outcome) => Told::Outcome(Box::new(outcome)),
+        })
+    })
+    .await
+}
+
+async fn unsaved(session: &mut Session, changes: Changes<ProfileSettings>, wanted: &Wanted) -> Result<Shown, Failure> {
+    let failed = session.connection.failed(Role::Profile);
+    let base = match &wanted.profile {
+        None => ProfileSettings::default(),
+        Some(profile) => {
+            let request = GetProfileRequest { profile: profile.clone() };
+            let answer = session.connection.profiles()?.get_profile(request).await.map_err(&failed)?.into_inner();
+            answer.profile.and_then(|profile| profile.settings).unwrap_or_default()
+        }
+    };
+    let request = TestSettingsRequest {
+        settings: Some(changes.over(&base)?),
+        email_address: wanted.mailbox.clone(),
+        profile: wanted.profile.clone().unwrap_or_default(),
+    };
+    let stream = session.connection.profiles()?.test_settings(request).await.map_err(failed)?.into_inner();
+    show(session, stream, wanted.evidence, |response| {
+        Some(match response.report.clone()? {
+            test_settings_response::Report::Step(step) => Told::Step(Box::new(step)),
+            test_settings_response::Report::Outcome(outcome) => Told::Outcome(Box::new(outcome)),
+        })
+    })
+    .await
+}
+
+async fn show<M: Described>(
+    session: &mut Session,
+    mut stream: impl Stream<Item = Result<M, Status>> + Unpin,
+    evidence: bool,
+    told: fn(&M) -> Option<Told>,
+) -> Result<Shown, Failure> {
+    let failed = session.connection.failed(Role::Profile);
     let spinner = spinner();
+    let mut steps = Vec::new();
     let mut outcome = None;
-    while let Some(response) = stream.message().await.map_err(&failed)? {
+    while let Some(response) = stream.next().await {
+        let response = response.map_err(&failed)?;
         if session.output.is_json() {
             session.output.message_event(&response)?;
         }
-        match response.report {
-            Some(Reported::Step(step)) if step.verdict() == Verdict::Running => spinner.set_message(step.title),
-            Some(Reported::Step(step)) if !session.output.is_json() => {
-                let lines = lines(&step, evidence);
-                spinner.suspend(|| lines.iter().try_for_each(|line| session.output.line(line)))?;
+        match told(&response) {
+            Some(Told::Step(step)) if step.verdict() == Verdict::Running => spinner.set_message(step.title),
+            Some(Told::Step(step)) => {
+                if !session.output.is_json() {
+                    let lines = lines(&step, evidence);
+                    spinner.suspend(|| lines.iter().try_for_each(|line| session.output.line(line)))?;
+                }
+                steps.push(*step);
             }
-            Some(Reported::Outcome(found)) => outcome = Some(found),
-            Some(Reported::Step(_)) | None => {}
+            Some(Told::Outcome(found)) => outcome = Some(*found),
+            None => {}
         }
     }
     spinner.finish_and_clear();
     // A stream that ends without its outcome was cut: nothing is known.
     let outcome =
-        outcome.ok_or_else(|| Failure::from(&Report::new(Code::Internal, "the test ended without an outcome")))?;
-    if !session.output.is_json() {
-        summary(&mut session.output, &outcome)?;
-    }
-    Ok(if is_passed(&outcome) { Exit::Success } else { Exit::Failed })
+        outcome.ok_or_else(|| Failure::from(&Fault::new(Code::Internal, "the test ended without an outcome")))?;
+    Ok(Shown { steps, outcome })
 }
 
 /// The line that moves while something is waited for; hidden where standard error is no terminal.
@@ -77,6 +184,28 @@ fn lines(ended: &Step, evidence: bool) -> Vec<String> {
     lines
 }
 
+/// The command that repeats the test; settings that were tried are repeated by whoever knows them.
+fn repeat(wanted: &Wanted) -> String {
+    let quoted = |text: &str| {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c));
+        if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    let mut command = "postroad profile test".to_owned();
+    if let Some(profile) = &wanted.profile {
+        command.push_str(&format!(" {}", quoted(profile)));
+    }
+    if !wanted.mailbox.is_empty() {
+        command.push_str(&format!(" --mailbox {}", quoted(&wanted.mailbox)));
+    }
+    command
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| {
+        Failure::refused(Code::FieldNotApplicable, "--report", format!("{} cannot be written: {error}", file.display()))
+    })
+}
+
 fn summary(output: &mut Output, outcome: &Outcome) -> Result<(), Failure> {
     let elapsed = time::elapsed(wire::elapsed(outcome.elapsed.as_ref()));
     let directions = [
@@ -90,6 +219,10 @@ fn summary(output: &mut Output, outcome: &Outcome) -> Result<(), Failure> {
         output.line(format!("{} in {elapsed}", good("Success")))?;
     } else {
         output.line(format!("{} after {elapsed}: {} cannot work", bad("Failed"), failing.join(" and ")))?;
+    }
+    if outcome.affected_mailboxes > 0 {
+        let mailboxes = if outcome.affected_mailboxes == 1 { "mailbox uses" } else { "mailboxes use" };
+        output.line(format!("{} {mailboxes} this profile", outcome.affected_mailboxes))?;
     }
     if !outcome.server_version.is_empty() {
         output.line(format!("server version {}", outcome.server_version))?;
