@@ -4,6 +4,7 @@ use postroad_core::fault::Code;
 
 use crate::{
     Class, ConnectFailure, Error, HttpMeaning, Kind, Known, RedirectMeaning, Refusal, ResponseCode, TlsFailure,
+    TokenFailure,
 };
 
 impl Error {
@@ -18,11 +19,16 @@ impl Error {
             Kind::Timeout(_) => Code::ResponseTimeout,
             Kind::Truncated(_) => Code::ResponseTruncated,
             Kind::TooLarge(_) => Code::ResponseTooLarge,
+            Kind::Token(failure) => token(failure),
             Kind::Unauthorized(challenge) => match challenge.refusal() {
                 Refusal::Rejected => Code::CredentialsRejected,
                 Refusal::BasicNotOffered => Code::BasicNotOffered,
                 Refusal::TokenRequired => Code::BearerRequired,
                 Refusal::NotExchange => Code::ChallengeMissing,
+                Refusal::BearerNotOffered => Code::BearerNotOffered,
+                Refusal::TokenRefused => Code::TokenRefused,
+                Refusal::TokenPermissionMissing => Code::TokenPermissionMissing,
+                Refusal::TokenUnchecked => Code::ExchangeTransient,
             },
             Kind::Redirect { meaning: RedirectMeaning::ErrorPage, .. } => Code::HttpServerError,
             Kind::Redirect { .. } => Code::HttpRedirected,
@@ -83,9 +89,23 @@ fn tls(failure: &TlsFailure) -> Code {
     }
 }
 
+fn token(failure: &TokenFailure) -> Code {
+    match failure {
+        // A certificate is the same trouble here as in front of Exchange, and has the same remedies.
+        TokenFailure::Unavailable(kind) => match kind.as_ref() {
+            Kind::Tls(failure) => tls(failure),
+            _ => Code::TokenServiceUnavailable,
+        },
+        TokenFailure::Unreadable(_) => Code::TokenServiceUnavailable,
+        TokenFailure::Rejected(_) => Code::ClientCredentialsRejected,
+        TokenFailure::Refused(_) | TokenFailure::Unsigned(_) => Code::TokenRequestRefused,
+    }
+}
+
 const fn http(meaning: HttpMeaning) -> Code {
     match meaning {
         HttpMeaning::Forbidden => Code::HttpForbidden,
+        HttpMeaning::TokenPermission => Code::TokenPermissionMissing,
         HttpMeaning::NotFound => Code::HttpNotFound,
         HttpMeaning::AccountLocked => Code::AccountLocked,
         HttpMeaning::LogOnPage | HttpMeaning::NotAnEndpoint | HttpMeaning::WrongApplication => Code::NotExchange,
