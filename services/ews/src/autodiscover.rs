@@ -11,14 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
 pub use postroad_core::autodiscover::{Service, Settings};
 use url::Url;
 
 use crate::{
-    Credentials, Endpoint, Error, Kind, Refusal, Transport,
+    Credentials, Endpoint, Error, Kind, Refusal, Transport, authentication,
     client::envelope_headers,
     error::{classify, is_page},
     transport::{Incoming, Outgoing},
@@ -78,6 +78,7 @@ pub async fn probe(transport: &Transport, endpoint: &Endpoint, timeout: Duration
         endpoint: endpoint.clone(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        is_secret: false,
         timeout,
         limit: LIMIT,
     };
@@ -124,13 +125,14 @@ pub async fn ask(
         Service::Soap => (soap_headers(), soap::request(endpoint.as_str(), address)),
         Service::Pox => (pox_headers(), pox::request(address)),
     };
-    headers.insert(AUTHORIZATION, credentials.authorization());
     if let Ok(anchor) = HeaderValue::from_str(address) {
         headers.insert("x-anchormailbox", anchor);
     }
     let body = Bytes::from(body);
-    let outgoing = Outgoing { method: Method::POST, endpoint: endpoint.clone(), headers, body, timeout, limit: LIMIT };
-    let Incoming { status, headers, text, mut exchange } = transport.exchange(outgoing).await?;
+    let (method, is_secret, limit) = (Method::POST, false, LIMIT);
+    let outgoing = Outgoing { method, endpoint: endpoint.clone(), headers, body, is_secret, timeout, limit };
+    let Incoming { status, headers, text, mut exchange } =
+        authentication::exchange(transport, credentials, outgoing).await?;
     let kind = if (200..300).contains(&status) {
         let read = match service {
             Service::Soap => soap::read(&text),
@@ -146,13 +148,18 @@ pub async fn ask(
         classify(status, &headers, &text, endpoint)
     };
     exchange.keep(&text);
-    Err(Error::new(kind, exchange))
+    Err(Error::new(kind.answering(credentials.scheme()), exchange))
 }
 
 /// Whether an error says that the credentials themselves are wrong, so that other hosts must not be tried with them.
 #[must_use]
 pub fn is_credentials(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Unauthorized(challenge) if challenge.refusal() == Refusal::Rejected)
+    match error.kind() {
+        Kind::Unauthorized(challenge) => challenge.refusal() == Refusal::Rejected,
+        // Without a token nobody else can be asked either.
+        Kind::Token(_) => true,
+        _ => false,
+    }
 }
 
 fn soap_headers() -> HeaderMap {

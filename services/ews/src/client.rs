@@ -5,11 +5,11 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 
 use crate::{
-    Access, Identity, Operation, RequestServerVersion, ServerVersion, Transport,
+    Access, Identity, Operation, RequestServerVersion, ServerVersion, Transport, authentication,
     error::{Error, Kind, classify},
     evidence::Exchange,
     operation,
@@ -28,7 +28,6 @@ pub struct Client {
 
 struct Inner {
     access: Access,
-    authorization: HeaderValue,
     anchor: Option<HeaderValue>,
 }
 
@@ -49,10 +48,9 @@ impl Client {
     /// A client for one mailbox.
     #[must_use]
     pub fn new(transport: &Transport, access: Access) -> Self {
-        let authorization = access.credentials.authorization();
         let anchor =
             access.identity.address().and_then(|address| HeaderValue::from_bytes(address.trim().as_bytes()).ok());
-        Self { transport: transport.clone(), inner: Arc::new(Inner { access, authorization, anchor }) }
+        Self { transport: transport.clone(), inner: Arc::new(Inner { access, anchor }) }
     }
 
     /// How the mailbox is reached.
@@ -93,10 +91,11 @@ impl Client {
             endpoint: access.endpoint.clone(),
             headers: self.headers(O::NAME),
             body: Bytes::from(body),
+            is_secret: false,
             timeout: access.timeout,
             limit: usize::MAX,
         };
-        let incoming = self.transport.exchange(outgoing).await?;
+        let incoming = authentication::exchange(&self.transport, &access.credentials, outgoing).await?;
         self.read(operation, incoming)
     }
 
@@ -105,7 +104,6 @@ impl Client {
         let action = format!("\"http://schemas.microsoft.com/exchange/services/2006/messages/{operation}\"");
         headers
             .extend(HeaderValue::from_str(&action).ok().map(|action| (HeaderName::from_static("soapaction"), action)));
-        headers.insert(AUTHORIZATION, self.inner.authorization.clone());
         if let Some(anchor) = &self.inner.anchor {
             headers.insert("x-anchormailbox", anchor.clone());
         }
@@ -128,7 +126,7 @@ impl Client {
             Err(_) => classify(status, &headers, &text, &self.inner.access.endpoint),
         };
         exchange.keep(&text);
-        Err(Error::new(kind, exchange))
+        Err(Error::new(kind.answering(self.inner.access.credentials.scheme()), exchange))
     }
 }
 

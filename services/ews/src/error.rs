@@ -2,18 +2,25 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{AddressRefused, Class, ResponseCode, ResponseError, evidence::Exchange, soap::SoapFault, xml::XmlError};
+use crate::{
+    AddressRefused, AuthenticationScheme, Class, ResponseCode, ResponseError, evidence::Exchange, soap::SoapFault,
+    xml::XmlError,
+};
 
 mod challenge;
+mod diagnostics;
 mod http;
 mod network;
 mod openssl;
+mod token;
 
 pub use challenge::{Challenge, Refusal, Scheme};
+pub use diagnostics::{Diagnostics, TokenDefect};
 pub use http::{HttpMeaning, RedirectMeaning};
 pub(crate) use http::{classify, is_page};
 pub use network::{ConnectFailure, TlsFailure};
 pub(crate) use network::{kind as network, tls};
+pub use token::{TokenError, TokenFailure};
 
 /// A failed request, with the evidence. Cheap to move.
 #[derive(Clone)]
@@ -43,6 +50,8 @@ pub enum Kind {
     Truncated(String),
     /// The answer is larger than this many bytes.
     TooLarge(usize),
+    /// No access token could be had, so that nothing was asked.
+    Token(TokenFailure),
     /// 401.
     Unauthorized(Challenge),
     /// 3xx; never followed.
@@ -115,6 +124,7 @@ impl Error {
             Kind::Tls(failure) => failure.class(),
             Kind::Address(_) => Class::Config,
             Kind::TooLarge(_) => Class::ItemPermanent,
+            Kind::Token(failure) => failure.class(),
             Kind::Unauthorized(challenge) => challenge.refusal().class(),
             Kind::Redirect { meaning, .. } => meaning.class(),
             Kind::Http { meaning, .. } => meaning.class(),
@@ -129,6 +139,7 @@ impl Error {
     pub fn back_off(&self) -> Option<Duration> {
         match self.kind() {
             Kind::Http { retry_after, .. } => *retry_after,
+            Kind::Token(failure) => failure.back_off(),
             Kind::Fault(fault) => fault.back_off(),
             Kind::Response(error) => error.back_off(),
             _ => None,
@@ -167,6 +178,16 @@ impl fmt::Debug for Error {
     }
 }
 
+impl Kind {
+    /// The same, knowing with what the request was sent: what a 401 means depends on it.
+    pub(crate) fn answering(mut self, sent: AuthenticationScheme) -> Self {
+        if let Self::Unauthorized(challenge) = &mut self {
+            challenge.sent = Some(sent);
+        }
+        self
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -177,6 +198,7 @@ impl fmt::Display for Kind {
             Self::Timeout(time) => write!(formatter, "no complete answer within {} s", time.as_secs_f32()),
             Self::Truncated(reason) => write!(formatter, "the answer broke off: {reason}"),
             Self::TooLarge(limit) => write!(formatter, "the answer is larger than {limit} bytes"),
+            Self::Token(failure) => write!(formatter, "no access token: {failure}"),
             Self::Unauthorized(challenge) => write!(formatter, "401, {challenge}"),
             Self::Redirect { status, location, .. } => write!(formatter, "{status} to {location}"),
             Self::Http { status, meaning, .. } => write!(formatter, "{status}, {meaning}"),

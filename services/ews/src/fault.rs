@@ -4,7 +4,7 @@ use postroad_core::fault::Code;
 
 use crate::{
     Class, ConnectFailure, Error, HttpMeaning, Kind, Known, RedirectMeaning, Refusal, ResponseCode, TlsFailure,
-    TransportError,
+    TokenFailure, TransportError,
 };
 
 impl Error {
@@ -28,11 +28,16 @@ impl Kind {
             Self::Timeout(_) => Code::ResponseTimeout,
             Self::Truncated(_) => Code::ResponseTruncated,
             Self::TooLarge(_) => Code::ResponseTooLarge,
+            Self::Token(failure) => token(failure),
             Self::Unauthorized(challenge) => match challenge.refusal() {
                 Refusal::Rejected => Code::CredentialsRejected,
                 Refusal::BasicNotOffered => Code::BasicNotOffered,
                 Refusal::TokenRequired => Code::BearerRequired,
                 Refusal::NotExchange => Code::ChallengeMissing,
+                Refusal::BearerNotOffered => Code::BearerNotOffered,
+                Refusal::TokenRefused => Code::TokenRefused,
+                Refusal::TokenPermissionMissing => Code::TokenPermissionMissing,
+                Refusal::TokenUnchecked => Code::ExchangeTransient,
             },
             Self::Redirect { meaning: RedirectMeaning::ErrorPage, .. } => Code::HttpServerError,
             Self::Redirect { .. } => Code::HttpRedirected,
@@ -86,6 +91,7 @@ fn named(known: Known) -> Option<Code> {
         Known::ErrorImpersonateUserDenied | Known::ErrorImpersonationDenied | Known::ErrorImpersonationFailed => {
             Code::ImpersonationDenied
         }
+        Known::ErrorInvalidLicense => Code::MailboxWithoutLicense,
         Known::ErrorAccountDisabled => Code::AccountDisabled,
         Known::ErrorPasswordExpired | Known::ErrorPasswordChangeRequired => Code::PasswordExpired,
         Known::ErrorNonExistentMailbox => Code::MailboxNotFound,
@@ -107,9 +113,23 @@ fn tls(failure: &TlsFailure) -> Code {
     }
 }
 
+fn token(failure: &TokenFailure) -> Code {
+    match failure {
+        // A certificate is the same trouble here as in front of Exchange, and has the same remedies.
+        TokenFailure::Unavailable(kind) => match kind.as_ref() {
+            Kind::Tls(failure) => tls(failure),
+            _ => Code::TokenServiceUnavailable,
+        },
+        TokenFailure::Unreadable(_) => Code::TokenServiceUnavailable,
+        TokenFailure::Rejected(_) => Code::ClientCredentialsRejected,
+        TokenFailure::Refused(_) | TokenFailure::Unsigned(_) => Code::TokenRequestRefused,
+    }
+}
+
 const fn http(meaning: HttpMeaning) -> Code {
     match meaning {
         HttpMeaning::Forbidden => Code::HttpForbidden,
+        HttpMeaning::TokenPermission => Code::TokenPermissionMissing,
         HttpMeaning::NotFound => Code::HttpNotFound,
         HttpMeaning::AccountLocked => Code::AccountLocked,
         HttpMeaning::LogOnPage | HttpMeaning::NotAnEndpoint | HttpMeaning::WrongApplication => Code::NotExchange,

@@ -37,7 +37,8 @@ pub struct Greeting {
 /// There is no answer, or one that no EWS location gives to a stranger.
 pub async fn greet(transport: &Transport, endpoint: &Endpoint, timeout: Duration) -> Result<Greeting, Error> {
     let (method, headers, body) = (Method::GET, HeaderMap::new(), Bytes::new());
-    let outgoing = Outgoing { method, endpoint: endpoint.clone(), headers, body, timeout, limit: LIMIT };
+    let outgoing =
+        Outgoing { method, endpoint: endpoint.clone(), headers, body, timeout, limit: LIMIT, is_secret: false };
     let Incoming { status, headers, text, mut exchange } = transport.exchange(outgoing).await?;
     exchange.keep(&text);
     match classify(status, &headers, &text, endpoint) {

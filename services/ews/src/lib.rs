@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `transport`, `endpoint` | HTTPS with shared pools; where credentials may go |
 //! | `access`, `client` | how a mailbox is reached; requests for one mailbox |
+//! | `authentication` | names and passwords, access tokens and where they come from |
 //! | `operation` | one file per operation: request, writer, answer, reader |
 //! | `soap`, `xml`, `response` | envelopes, reading and writing, results of batches |
 //! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
@@ -16,6 +17,7 @@
 //! | `evidence` | what was said on the wire, without secrets |
 
 mod access;
+mod authentication;
 pub mod autodiscover;
 mod client;
 mod code;
@@ -39,11 +41,17 @@ mod transport;
 mod version;
 mod xml;
 
-pub use access::{Access, Credentials, Identity, TIMEOUT};
+pub use access::{Access, Identity, TIMEOUT};
+pub use authentication::{
+    Authentication, AuthenticationScheme, Credentials, Proof, ProofError, TokenOptions, TokenSource, TokenSources,
+};
 pub use client::{Answer, Client};
 pub use code::{Class, Known, ResponseCode};
 pub use endpoint::{Endpoint, EndpointError};
-pub use error::{Challenge, ConnectFailure, Error, HttpMeaning, Kind, RedirectMeaning, Refusal, Scheme, TlsFailure};
+pub use error::{
+    Challenge, ConnectFailure, Diagnostics, Error, HttpMeaning, Kind, RedirectMeaning, Refusal, Scheme, TlsFailure,
+    TokenDefect, TokenError, TokenFailure,
+};
 pub use evidence::Exchange;
 pub use folder::{Folder, Rights};
 pub use greeting::{Greeting, greet};

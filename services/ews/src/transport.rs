@@ -93,11 +93,14 @@ pub struct Transports {
 }
 
 /// A request on its way.
+#[derive(Clone)]
 pub(crate) struct Outgoing {
     pub method: Method,
     pub endpoint: Endpoint,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whether the body holds a secret, so that no evidence of it is kept.
+    pub is_secret: bool,
     pub timeout: Duration,
     pub limit: usize,
 }
@@ -177,7 +180,8 @@ impl Transport {
     /// There is no answer.
     pub async fn reach(&self, endpoint: &Endpoint, timeout: Duration) -> Result<u16, Error> {
         let (method, endpoint, body) = (Method::GET, endpoint.clone(), Bytes::new());
-        let outgoing = Outgoing { method, endpoint, headers: HeaderMap::new(), body, timeout, limit: FAILURE_LIMIT };
+        let (headers, limit) = (HeaderMap::new(), FAILURE_LIMIT);
+        let outgoing = Outgoing { method, endpoint, headers, body, is_secret: false, timeout, limit };
         match self.exchange(outgoing).await {
             Ok(incoming) => Ok(incoming.status),
             // A page of any size is an answer.
@@ -212,8 +216,9 @@ impl Transport {
     /// Sends a request and receives the whole answer, whatever its status.
     pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
         let started = Instant::now();
+        let shown: &[u8] = if outgoing.is_secret { b"[hidden]" } else { &outgoing.body };
         let mut exchange =
-            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, &outgoing.body);
+            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, shown);
         let timeout = outgoing.timeout;
         let outcome = tokio::time::timeout(timeout, self.send(outgoing, &mut exchange)).await;
         exchange.elapsed = started.elapsed();

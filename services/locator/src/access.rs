@@ -10,8 +10,8 @@ use postroad_core::{
     profile::Sealed,
 };
 use postroad_ews::{
-    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, Names, NamesError, RequestServerVersion, Tls,
-    Transport, TransportError, TransportOptions, Transports,
+    Access as MailboxAccess, Client, Credentials, Endpoint, Identity, Names, NamesError, Proof, RequestServerVersion,
+    Tls, TokenOptions, TokenSources, Transport, TransportError, TransportOptions, Transports,
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1 as wire;
@@ -25,6 +25,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Connections and keys, for all mailboxes.
 pub struct Opener {
     transports: Transports,
+    tokens: TokenSources,
     hosts: BTreeMap<String, SocketAddr>,
     released: Vec<Pattern>,
     reach: Reach,
@@ -76,6 +77,7 @@ impl Opener {
     pub fn new(network: &Network, keyring: std::sync::Arc<Keyring>) -> Result<Self, NamesError> {
         Ok(Self {
             transports: Transports::new(Names::servers(&network.resolvers)?),
+            tokens: TokenSources::default(),
             hosts: network.hosts.clone(),
             released: network.released_hosts.clone(),
             reach: network.reach(),
@@ -106,7 +108,7 @@ impl Opener {
             None => finding.clone(),
         };
         Ok(Access {
-            credentials: self.credentials(&access)?,
+            credentials: self.credentials(&access, timeout)?,
             transport,
             finding,
             release,
@@ -120,8 +122,10 @@ impl Opener {
         })
     }
 
-    fn credentials(&self, access: &wire::Access) -> Result<Credentials, Failure> {
-        let sealed = access.password.as_ref().filter(|_| !access.user_name.is_empty()).ok_or_else(|| {
+    fn credentials(&self, access: &wire::Access, timeout: Duration) -> Result<Credentials, Failure> {
+        let client = access.client_credentials.as_ref();
+        let is_named = !access.user_name.is_empty() || client.is_some();
+        let sealed = access.password.as_ref().filter(|_| is_named).ok_or_else(|| {
             Failure::Fault(Report::new(Code::CredentialsMissing, "neither a user name nor a password came with it"))
         })?;
         let sealed = Sealed {
@@ -130,7 +134,23 @@ impl Opener {
             ciphertext: sealed.ciphertext.clone(),
         };
         let password = self.keyring.open(&sealed).map_err(|error| Failure::Fault(error.report()))?;
-        Ok(Credentials::basic(access.user_name.clone(), password))
+        let Some(client) = client else { return Ok(Credentials::basic(access.user_name.clone(), password)) };
+        let endpoint = Endpoint::parse(&client.token_location).map_err(|error| {
+            Refusal::new(Code::LocationInvalid, "access.client_credentials.token_location", error.to_string())
+        })?;
+        // A person entered where tokens are issued: it may be internal.
+        let transport = self.transport(access, timeout, Reach::INTERNAL)?;
+        let options = TokenOptions {
+            endpoint,
+            client_id: client.client_id.clone(),
+            scope: client.scope.clone(),
+            proof: Proof::new(&client.certificate, password),
+        };
+        let source = self
+            .tokens
+            .get(&transport, &options)
+            .map_err(|error| Failure::Fault(Report::new(Code::ClientCredentialsRejected, error.to_string())))?;
+        Ok(Credentials::oauth(source))
     }
 
     fn release(&self, address: &EmailAddress, access: &wire::Access) -> Result<Release, Refusal> {

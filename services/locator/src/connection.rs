@@ -131,7 +131,10 @@ impl<O: Observer> Test<'_, O> {
         let greeting = self.run(Step::Http, road::look(access, &endpoint)).await?;
         let clocks = road::clock(&greeting, clock::now());
         self.run(Step::Clock, async { Ok((clocks, ())) }).await?;
-        self.run(Step::Authentication, async { road::authentication(&greeting, &endpoint) }).await?;
+        self.run(Step::Authentication, async {
+            road::authentication(access.credentials.scheme(), &greeting, &endpoint)
+        })
+        .await?;
         self.logged_on(&endpoint).await
     }
 

@@ -4,7 +4,7 @@ use postroad_core::{
     fault::{Code, Report},
     mailbox::Mailbox,
     network::Reach,
-    profile::{Profile, TlsLibrary},
+    profile::{ClientCredentials, Profile, TlsLibrary},
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1::{Access, LocateRequest, locator_service_client::LocatorServiceClient};
@@ -21,6 +21,8 @@ pub struct Place {
     pub user_name: String,
     /// The password.
     pub password: SecretString,
+    /// Modern authentication; the password is its secret or private key then.
+    pub client_credentials: Option<ClientCredentials>,
     /// Whether the account impersonates the mailbox.
     pub impersonate: bool,
     /// The mailbox's address.
@@ -63,6 +65,7 @@ pub async fn find(
         url,
         user_name,
         password,
+        client_credentials: settings.client_credentials.clone().filter(|_| !own),
         impersonate: !own,
         address: mailbox.settings.address.as_str().to_owned(),
         trust_anchors: settings.trust_anchors.clone(),

@@ -152,15 +152,40 @@ rows! {
         "No user name and password are stored"
         "The profile has no service account yet, or the mailbox is to use its own credentials and has none"
         "Enter the credentials of the service account in the profile";
+    // Modern authentication.
+    BearerNotOffered "BEARER_NOT_OFFERED" Permanent Server ExchangeAdministrator Growing
+        "The server does not offer modern authentication"
+        "OAuth is off on the virtual directory, hybrid modern authentication is not set up, or a reverse proxy strips the token"
+        "Check Get-WebServicesVirtualDirectory and Get-AutodiscoverVirtualDirectory (OAuthAuthentication must be True) and Get-AuthServer (the server EvoSts enabled), or use a profile with user name and password";
+    TokenServiceUnavailable "TOKEN_SERVICE_UNAVAILABLE" Transient Server Administrator Growing
+        "The token service has no answer at the moment"
+        "The token endpoint is misspelt, a firewall keeps Postroad from reaching it, or the service is down or throttles"
+        "Check the profile's token endpoint, such as https://login.microsoftonline.com/TENANT/oauth2/v2.0/token, and that Postroad may reach it on port 443";
+    ClientCredentialsRejected "CLIENT_CREDENTIALS_REJECTED" Permanent Server Administrator OnChange
+        "The token service rejected the application's secret or certificate"
+        "The client secret is wrong or has expired, or the certificate has expired or is not registered with the application"
+        "Create a new client secret, or upload the certificate, under Certificates & secrets of the app registration, enter it in the profile (the secret's value, not its id), then test the connection";
+    TokenRequestRefused "TOKEN_REQUEST_REFUSED" Permanent Server Administrator OnChange
+        "The token service refused to issue a token"
+        "The tenant of the token endpoint, the client id or the scope is wrong, or the application is disabled or absent in the tenant"
+        "Compare tenant id, client id and scope with the app registration; the scope is the server's resource followed by /.default, such as https://outlook.office365.com/.default";
+    TokenRefused "TOKEN_REFUSED" Permanent Server ExchangeAdministrator Growing
+        "Exchange refused the access token"
+        "The token is for another resource or tenant, Exchange does not trust its issuer, or a clock is wrong"
+        "Check that the scope names the host of the location, that this host is a service principal name of Exchange in the tenant, and on servers of your own that Test-OAuthConnectivity succeeds and clocks are right";
+    TokenPermissionMissing "TOKEN_PERMISSION_MISSING" Permanent Server Administrator Growing
+        "The access token carries no permission for Exchange Web Services"
+        "The application lacks the application permission full_access_as_app of Office 365 Exchange Online, or an administrator has not consented to it"
+        "Add the application permission full_access_as_app to the app registration and grant admin consent; a delegated permission is not enough";
     // Impersonation and access.
-    ImpersonationNotGranted "IMPERSONATION_NOT_GRANTED" Permanent Server ExchangeAdministrator Growing
-        "The service account may not impersonate anybody"
-        "The account lacks the management role ApplicationImpersonation"
-        "Grant it: New-ManagementRoleAssignment -Role ApplicationImpersonation -User ACCOUNT (setup guide, Create a Service account)";
     ImpersonationDenied "IMPERSONATION_DENIED" Permanent Mailbox ExchangeAdministrator Growing
         "The service account may not impersonate this mailbox's user"
-        "The mailbox lies outside the scope of the account's ApplicationImpersonation role"
-        "Widen the management scope so that it contains the mailbox";
+        "The account lacks the management role ApplicationImpersonation, or the mailbox lies outside of the scope of its role"
+        "Grant the role: New-ManagementRoleAssignment -Role ApplicationImpersonation -User ACCOUNT (setup guide, Create a Service account); where other mailboxes work, extend the scope of the assignment to this one";
+    MailboxWithoutLicense "MAILBOX_WITHOUT_LICENSE" Permanent Mailbox ExchangeAdministrator Growing
+        "The mailbox's user has no licence for Exchange"
+        "The licence was never assigned, or it was taken away or has expired"
+        "Assign an Exchange licence to the user, or convert the mailbox to a shared one";
     MailboxNotFound "MAILBOX_NOT_FOUND" Permanent Mailbox Administrator Growing
         "Exchange knows no mailbox with this address"
         "The address is misspelt, the mailbox was removed, or it lives in another organisation"

@@ -4,7 +4,8 @@ use std::fmt;
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-use crate::Class;
+use super::{Diagnostics, TokenDefect};
+use crate::{AuthenticationScheme, Class};
 
 /// The schemes that a 401 offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +13,9 @@ pub struct Challenge {
     /// In the server's order.
     pub offered: Vec<Scheme>,
     /// `x-ms-diagnostics`: why a token is refused.
-    pub diagnostics: Option<String>,
+    pub diagnostics: Option<Diagnostics>,
+    /// What the request was sent with; without knowledge it is read as Basic.
+    pub sent: Option<AuthenticationScheme>,
 }
 
 /// One scheme of `WWW-Authenticate`.
@@ -24,7 +27,7 @@ pub struct Scheme {
     pub parameters: Vec<(String, String)>,
 }
 
-/// What a 401 means when Basic credentials were sent.
+/// What a 401 means, by what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// Basic is offered: the name or password is wrong, or the account is locked, disabled or expired.
@@ -35,6 +38,14 @@ pub enum Refusal {
     TokenRequired,
     /// Nothing is offered: a proxy or publishing rule answered.
     NotExchange,
+    /// A token was sent, and tokens are not offered.
+    BearerNotOffered,
+    /// The token is not accepted: expired, for another resource, of an issuer that is not trusted.
+    TokenRefused,
+    /// The token is right, and lacks the permission for EWS.
+    TokenPermissionMissing,
+    /// The server failed while it checked the token.
+    TokenUnchecked,
 }
 
 // === impl Challenge ===
@@ -47,9 +58,8 @@ impl Challenge {
         for value in headers.get_all(WWW_AUTHENTICATE) {
             schemes(&String::from_utf8_lossy(value.as_bytes()), &mut offered);
         }
-        let diagnostics =
-            headers.get("x-ms-diagnostics").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Self { offered, diagnostics }
+        let diagnostics = Diagnostics::read(headers);
+        Self { offered, diagnostics, sent: None }
     }
 
     /// The scheme of this name, if it is offered.
@@ -58,9 +68,40 @@ impl Challenge {
         self.offered.iter().find(|scheme| scheme.name.eq_ignore_ascii_case(name))
     }
 
-    /// What it means when Basic credentials were sent.
+    /// What it means, by what was sent.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
+        match self.sent {
+            Some(AuthenticationScheme::Bearer) => self.refusal_of_token(),
+            Some(AuthenticationScheme::Basic) | None => self.refusal_of_password(),
+        }
+    }
+
+    /// What is wrong with the token that was sent, as far as the server tells.
+    #[must_use]
+    pub fn token_defect(&self) -> TokenDefect {
+        let expired = || {
+            let bearer = self.scheme("bearer")?;
+            let described = bearer.parameter("error_description")?.to_ascii_lowercase();
+            described.contains("expired").then_some(TokenDefect::Expired)
+        };
+        self.diagnostics.as_ref().map(Diagnostics::defect).or_else(expired).unwrap_or(TokenDefect::Unknown)
+    }
+
+    fn refusal_of_token(&self) -> Refusal {
+        // Only Exchange sends diagnostics: it looked at the token, whatever it offers.
+        match self.diagnostics {
+            None if self.offered.is_empty() => Refusal::NotExchange,
+            None if self.scheme("bearer").is_none() => Refusal::BearerNotOffered,
+            None | Some(_) => match self.token_defect() {
+                TokenDefect::Permission => Refusal::TokenPermissionMissing,
+                TokenDefect::Internal => Refusal::TokenUnchecked,
+                _ => Refusal::TokenRefused,
+            },
+        }
+    }
+
+    fn refusal_of_password(&self) -> Refusal {
         let token = self.scheme("bearer").is_some();
         match self.scheme("basic") {
             // Exchange Online still lists Basic, with an empty realm, and never accepts it.
@@ -75,6 +116,9 @@ impl Challenge {
 
 impl fmt::Display for Challenge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(AuthenticationScheme::Bearer), Some(diagnostics)) = (self.sent, &self.diagnostics) {
+            return write!(formatter, "{diagnostics}");
+        }
         if self.offered.is_empty() {
             return formatter.write_str("no scheme is offered");
         }
@@ -89,7 +133,13 @@ impl Scheme {
     /// The realm.
     #[must_use]
     pub fn realm(&self) -> Option<&str> {
-        self.parameters.iter().find(|(name, _)| name == "realm").map(|(_, value)| value.as_str())
+        self.parameter("realm")
+    }
+
+    /// A parameter, by its name in lower case.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -98,8 +148,9 @@ impl Scheme {
 impl Refusal {
     pub(super) const fn class(self) -> Class {
         match self {
-            Self::Rejected | Self::TokenRequired => Class::Auth,
-            Self::BasicNotOffered | Self::NotExchange => Class::Config,
+            Self::Rejected | Self::TokenRequired | Self::TokenRefused | Self::TokenPermissionMissing => Class::Auth,
+            Self::BasicNotOffered | Self::BearerNotOffered | Self::NotExchange => Class::Config,
+            Self::TokenUnchecked => Class::Transient,
         }
     }
 }
@@ -174,6 +225,24 @@ mod tests {
     #[case(&["", " , "], Refusal::NotExchange)]
     fn reads_all_forms(#[case] fields: &[&str], #[case] refusal: Refusal) {
         assert_eq!(challenge(fields).refusal(), refusal);
+    }
+
+    #[rstest]
+    #[case(&["Bearer client_id=\"0\"", "Basic Realm=\"\""], None, Refusal::TokenRefused)]
+    #[case(&["Bearer"], Some("2000003;reason=\"x\";error_category=\"invalid_resource\""), Refusal::TokenRefused)]
+    #[case(&["Bearer"], Some("2000008;reason=\"x\";error_category=\"invalid_grant\""), Refusal::TokenPermissionMissing)]
+    #[case(&["Negotiate"], Some("2000008;reason=\"x\";error_category=\"invalid_grant\""), Refusal::TokenPermissionMissing)]
+    #[case(&["Bearer"], Some("2000007;reason=\"x\";error_category=\"internal_error\""), Refusal::TokenUnchecked)]
+    #[case(&["Negotiate", "NTLM", "Basic realm=\"x\""], None, Refusal::BearerNotOffered)]
+    #[case(&[], None, Refusal::NotExchange)]
+    fn a_token_is_refused_for_other_reasons(
+        #[case] fields: &[&str],
+        #[case] diagnostics: Option<&str>,
+        #[case] refusal: Refusal,
+    ) {
+        let diagnostics = diagnostics.map(Diagnostics::parse);
+        let sent = Some(AuthenticationScheme::Bearer);
+        assert_eq!(Challenge { diagnostics, sent, ..challenge(fields) }.refusal(), refusal);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::{Challenge, Kind};
+use super::{Challenge, Diagnostics, Kind, TokenDefect};
 use crate::{Class, Endpoint};
 
 /// What a status says, together with what came with it.
@@ -15,6 +15,8 @@ pub enum HttpMeaning {
     BadRequest,
     /// 403: EWS is switched off for the mailbox, or this client is blocked.
     Forbidden,
+    /// 403 that says what a token lacks.
+    TokenPermission,
     /// 404, 410: nothing is published there.
     NotFound,
     /// 405: the URL is no EWS endpoint.
@@ -80,6 +82,9 @@ pub(crate) fn classify(status: u16, headers: &HeaderMap, text: &str, endpoint: &
 fn meaning(status: u16, headers: &HeaderMap, text: &str, retry_after: Option<Duration>) -> HttpMeaning {
     match status {
         400 => HttpMeaning::BadRequest,
+        403 if Diagnostics::read(headers).is_some_and(|found| found.defect() == TokenDefect::Permission) => {
+            HttpMeaning::TokenPermission
+        }
         403 => HttpMeaning::Forbidden,
         404 | 410 => HttpMeaning::NotFound,
         405 => HttpMeaning::NotAnEndpoint,
@@ -167,7 +172,7 @@ impl HttpMeaning {
             Self::BadRequest | Self::FormRefused => Class::RequestBug,
             Self::NotFound | Self::RoutingFailed => Class::Rediscover,
             Self::RequestTooLarge | Self::StorageFull => Class::Quota,
-            Self::AccountLocked => Class::Auth,
+            Self::AccountLocked | Self::TokenPermission => Class::Auth,
             Self::VersionRefused => Class::Version,
             Self::Throttled => Class::Throttled,
             Self::ServerFailed | Self::Gateway | Self::Unavailable => Class::Transient,
@@ -180,6 +185,7 @@ impl fmt::Display for HttpMeaning {
         formatter.write_str(match self {
             Self::BadRequest => "the request is refused as malformed",
             Self::Forbidden => "access is forbidden",
+            Self::TokenPermission => "the token lacks the permission",
             Self::NotFound => "nothing is published there",
             Self::NotAnEndpoint => "the URL is no EWS endpoint",
             Self::ProxyAuthentication => "a proxy wants authentication",
@@ -300,5 +306,15 @@ mod tests {
         headers.insert(RETRY_AFTER, text.parse().unwrap());
         headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
         assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs));
+    }
+
+    #[test]
+    fn a_forbidden_token_is_told_from_a_forbidden_client() {
+        let endpoint = Endpoint::parse("https://mail.contoso.example/EWS/Exchange.asmx").unwrap();
+        let mut headers = HeaderMap::new();
+        let value = "2000008;reason=\"The token contains not enough scope to make this call.\";error_category=\"invalid_grant\"";
+        headers.insert("x-ms-diagnostics", HeaderValue::from_static(value));
+        let kind = classify(403, &headers, "", &endpoint);
+        assert!(matches!(kind, Kind::Http { meaning: HttpMeaning::TokenPermission, .. }));
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use jiff::Timestamp;
 use postroad_core::fault::{Code, Report};
 use postroad_ews::{
-    Endpoint, Greeting, NamesError, ReachError, Refusal, Tls, greet,
+    AuthenticationScheme, Endpoint, Greeting, NamesError, ReachError, Refusal, Tls, greet,
     inspection::{self, Certificate, Connected},
 };
 
@@ -152,12 +152,19 @@ pub fn clock(greeting: &Greeting, now: Timestamp) -> Ended {
 }
 
 /// Looks whether the account's kind of credentials is accepted at all: a password that is refused says less.
-pub fn authentication(greeting: &Greeting, endpoint: &Endpoint) -> Result<(Ended, ()), Failed> {
-    let code = match greeting.challenge.refusal() {
-        Refusal::Rejected => return Ok((Ended::Passed(greeting.challenge.to_string()), ())),
-        Refusal::BasicNotOffered => Code::BasicNotOffered,
-        Refusal::TokenRequired => Code::BearerRequired,
-        Refusal::NotExchange => Code::ChallengeMissing,
+pub fn authentication(
+    scheme: AuthenticationScheme,
+    greeting: &Greeting,
+    endpoint: &Endpoint,
+) -> Result<(Ended, ()), Failed> {
+    let passed = || Ok((Ended::Passed(greeting.challenge.to_string()), ()));
+    let code = match (scheme, greeting.challenge.refusal()) {
+        (_, Refusal::NotExchange) => Code::ChallengeMissing,
+        (AuthenticationScheme::Bearer, _) if greeting.challenge.scheme("bearer").is_some() => return passed(),
+        (AuthenticationScheme::Bearer, _) => Code::BearerNotOffered,
+        (AuthenticationScheme::Basic, Refusal::BasicNotOffered) => Code::BasicNotOffered,
+        (AuthenticationScheme::Basic, Refusal::TokenRequired) => Code::BearerRequired,
+        (AuthenticationScheme::Basic, _) => return passed(),
     };
     let detail = format!("{}: {}", endpoint.host(), greeting.challenge);
     Err(Failed(Report::new(code, detail), greeting.exchange.to_string()))

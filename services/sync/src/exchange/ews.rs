@@ -12,8 +12,8 @@ use postroad_core::{
 };
 use postroad_ews::{
     Access, Change, Class, Client, CreateFolder, Credentials, Endpoint, Error, FindFolder, FolderId, FolderRef,
-    GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, Names, NamesError, RequestServerVersion,
-    SyncFolderItems, Tls, TransportOptions, Transports,
+    GetItem, Identity, ItemError, ItemId, ItemShape, Kind, MoveItem, Names, NamesError, Proof, RequestServerVersion,
+    SyncFolderItems, Tls, TokenOptions, TokenSources, Transport, TransportOptions, Transports,
 };
 use postroad_rig::config::Network;
 
@@ -26,6 +26,7 @@ const UNDELIVERABLE: &str = "Undeliverable";
 /// Connections to mail servers, shared by the mailboxes of a server.
 pub struct Ews {
     transports: Transports,
+    tokens: TokenSources,
     response_limit: usize,
     hosts: BTreeMap<String, SocketAddr>,
     reach: Reach,
@@ -43,7 +44,13 @@ impl Ews {
     /// The DNS servers of the configuration cannot be used.
     pub fn new(response_limit: usize, network: &Network) -> Result<Self, NamesError> {
         let transports = Transports::new(Names::servers(&network.resolvers)?);
-        Ok(Self { transports, response_limit, hosts: network.hosts.clone(), reach: network.reach() })
+        Ok(Self {
+            transports,
+            tokens: TokenSources::default(),
+            response_limit,
+            hosts: network.hosts.clone(),
+            reach: network.reach(),
+        })
     }
 
     /// A mailbox at its place. Opens no connection.
@@ -66,12 +73,32 @@ impl Ews {
         let identity = if place.impersonate { Identity::PrimaryAddress(place.address.clone()) } else { Identity::Own };
         let access = Access {
             endpoint,
-            credentials: Credentials::basic(place.user_name.clone(), place.password.clone()),
+            credentials: self.credentials(place, &transport)?,
             identity,
             version: RequestServerVersion::default(),
             timeout: place.timeout,
         };
         Ok(Arc::new(Mailbox { client: Client::new(&transport, access) }))
+    }
+
+    fn credentials(&self, place: &Place, transport: &Transport) -> Result<Credentials, Report> {
+        let Some(client) = &place.client_credentials else {
+            return Ok(Credentials::basic(place.user_name.clone(), place.password.clone()));
+        };
+        // A person entered where tokens are issued: it may be internal.
+        let options = TransportOptions { reach: Reach::INTERNAL.or(self.reach), ..transport.options().clone() };
+        let transport = self.transports.get(&options).map_err(|error| Report::new(error.fault(), error.to_string()))?;
+        let url = client.token_location.url();
+        let endpoint =
+            Endpoint::parse(&url).map_err(|error| Report::new(Code::LocationInvalid, format!("{url}: {error}")))?;
+        let options = TokenOptions {
+            endpoint,
+            client_id: client.client_id.clone(),
+            scope: client.scope.clone(),
+            proof: Proof::new(client.certificate.as_deref().unwrap_or_default(), place.password.clone()),
+        };
+        let source = self.tokens.get(&transport, &options);
+        source.map(Credentials::oauth).map_err(|error| Report::new(Code::ClientCredentialsRejected, error.to_string()))
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Attempt {
 /// more than an absent one. The administrator sees every attempt.
 pub fn summary(address: &str, attempts: &[Attempt]) -> Failure {
     let list: Vec<String> =
-        attempts.iter().map(|attempt| format!("{}: {}", place(&attempt.question), attempt.report.sentence())).collect();
+        attempts.iter().map(|attempt| format!("{}: {}", place(&attempt.question), short(&attempt.report))).collect();
     let told = attempts.iter().find(|attempt| attempt.is_service);
     let refused = attempts.iter().find(|attempt| counts(attempt));
     let cause = told.or(refused);
@@ -63,6 +63,11 @@ fn counts(attempt: &Attempt) -> bool {
         }
         _ => false,
     }
+}
+
+/// What was seen; what kind of fault it is stands in the transcript.
+fn short(report: &Report) -> String {
+    if report.detail.is_empty() { report.code.row().what.to_owned() } else { report.detail.clone() }
 }
 
 fn place(question: &Question) -> String {

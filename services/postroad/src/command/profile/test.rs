@@ -51,7 +51,8 @@ enum Told {
 /// Runs the test and shows its steps. With settings, they are tested on top of the stored ones, and not stored.
 pub async fn run(session: &mut Session, wanted: Wanted, changes: Changes<ProfileSettings>) -> Result<Exit, Failure> {
     let subject = wanted.profile.clone().unwrap_or_else(|| "settings that are not saved".to_owned());
-    let shown = if changes.is_empty() {
+    let is_stored = changes.is_empty();
+    let shown = if is_stored {
         let profile = wanted.profile.clone().ok_or_else(|| {
             let rule = "name a stored profile, or give settings with flags or -f FILE";
             Failure::refused(Code::FieldRequired, "PROFILE", rule)
@@ -60,7 +61,10 @@ pub async fn run(session: &mut Session, wanted: Wanted, changes: Changes<Profile
     } else {
         unsaved(session, changes, &wanted).await?
     };
-    let again = repeat(&wanted);
+    let mut again = repeat(&wanted);
+    if !is_stored {
+        again.push_str(" with the same settings");
+    }
     if !session.output.is_json() {
         summary(&mut session.output, &shown.outcome)?;
         if !is_passed(&shown.outcome) {
