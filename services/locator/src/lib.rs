@@ -10,12 +10,14 @@
 
 mod access;
 mod cache;
-mod connection;
-mod discovery;
+pub mod connection;
+pub mod discovery;
 mod locations;
 mod pace;
 mod service;
 
+pub use access::{Access, Failure, Opener};
+pub use cache::Domain;
 use postroad_proto::locator::v1::locator_service_server::LocatorServiceServer;
 use postroad_rig::{Context, Error, serve};
 
