@@ -109,6 +109,15 @@ pub async fn hint(transport: &Transport, url: &Url, timeout: Duration) -> Result
     })
 }
 
+/// The question about an address, as a service at a URL is asked.
+#[must_use]
+pub fn question(service: Service, url: &str, address: &str) -> String {
+    match service {
+        Service::Soap => soap::request(url, address),
+        Service::Pox => pox::request(address),
+    }
+}
+
 /// Asks a service where the mailbox of an address is served.
 ///
 /// # Errors
@@ -121,10 +130,11 @@ pub async fn ask(
     address: &str,
     timeout: Duration,
 ) -> Result<Outcome, Error> {
-    let (mut headers, body) = match service {
-        Service::Soap => (soap_headers(), soap::request(endpoint.as_str(), address)),
-        Service::Pox => (pox_headers(), pox::request(address)),
+    let mut headers = match service {
+        Service::Soap => soap_headers(),
+        Service::Pox => pox_headers(),
     };
+    let body = question(service, endpoint.as_str(), address);
     if let Ok(anchor) = HeaderValue::from_str(address) {
         headers.insert("x-anchormailbox", anchor);
     }
