@@ -39,6 +39,8 @@ DELETE /faults/ID                   remove one
 POST   /moves                       {\"mailbox\":ADDRESS,\"region\":NAME,\"elsewhere\":CODE}
 PUT    /service-password            the new password as {\"password\":...}
 PUT    /impersonates                whom the service account may impersonate: \"all\", \"none\", {\"only\":[ADDRESS,...]}
+DELETE /tokens                      make all access tokens issued so far unknown
+PUT    /token-refusal               refuse every token: {\"diagnostics\":\"2000002;reason=...\"}, or null to accept them again
 GET    /counters                    how much was asked
 GET    /requests                    what was asked, the newest last
 ";
@@ -121,6 +123,15 @@ fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes
         }
         ("PUT", ["impersonates"]) => {
             state.service_account().impersonates = parsed::<Impersonates>(&body)?;
+            Ok(json!({}))
+        }
+        ("DELETE", ["tokens"]) => {
+            state.tokens.revoke();
+            Ok(json!({}))
+        }
+        ("PUT", ["token-refusal"]) => {
+            let value: Value = parsed(&body)?;
+            state.tokens.refuse(value.get("diagnostics").and_then(Value::as_str).map(str::to_owned));
             Ok(json!({}))
         }
         ("GET", ["counters"]) => Ok(json!(state.ledger.counters())),

@@ -17,6 +17,7 @@ use crate::directory::Account;
 use crate::fault::{FaultKind, Service, Target};
 use crate::ledger::Request;
 use crate::organization::State;
+use crate::token;
 use reply::Reply;
 
 /// What IIS takes by default is less; messages of tests are not.
@@ -74,9 +75,12 @@ pub(crate) async fn handle(
         Err(Unread::TooLarge) => return Ok(Reply::bare(413, None, None).into_response(&HeaderMap::new(), None)),
         Err(Unread::Broken) => return Err(Closed),
     };
+    let is_token = service == Service::Autodiscover && token::is_endpoint(&state, &question.path);
+    let service = if is_token { Service::Token } else { service };
     let subject = match service {
         Service::Ews => ews::subject(&state, &question),
         Service::Autodiscover => autodiscover::subject(&state, &question),
+        Service::Token => Subject { operation: Some("token".to_owned()), ..Subject::default() },
     };
     // Counted until the answer is made: slow requests are what fills the budget.
     let connection = subject.account.as_ref().filter(|_| question.caller.is_some()).map(Account::connect);
@@ -94,7 +98,7 @@ pub(crate) async fn handle(
         region: region_name.clone(),
         operation: subject.operation.clone(),
         mailbox: subject.mailbox.clone(),
-        with_credentials: question.headers.contains_key(http::header::AUTHORIZATION),
+        with_credentials: is_token || question.headers.contains_key(http::header::AUTHORIZATION),
         status: answered.as_ref().map_or(0, Reply::status),
     });
     let cut = match state.faults.take(target, |kind| matches!(kind, FaultKind::CutAnswer { .. })) {
@@ -127,6 +131,9 @@ async fn answer(
         Some(FaultKind::HtmlPage) => return Ok(Reply::page()),
         _ => {}
     }
+    if service == Service::Token {
+        return Ok(token::answer(state, question));
+    }
     let Some(caller) = &question.caller else {
         return Ok(unauthorized(state, service, question));
     };
@@ -148,7 +155,7 @@ fn respond(
 }
 
 fn unauthorized(state: &State, service: Service, question: &Question) -> Reply {
-    Reply::unauthorized(authentication::challenge(state, service, &question.host))
+    Reply::unauthorized(authentication::challenge(state, service, &question.host, &question.headers))
 }
 
 async fn read(state: &State, request: HttpRequest<Incoming>) -> Result<Question, Unread> {

@@ -17,7 +17,7 @@ pub struct Fault {
     /// Only this operation, e.g. `GetItem` (Autodiscover: `GetUserSettings`, `pox`).
     #[serde(default)]
     pub operation: Option<String>,
-    /// Only EWS or only Autodiscover.
+    /// Only EWS, only Autodiscover or only the token endpoint.
     #[serde(default)]
     pub service: Option<Service>,
     /// How many requests it hits before it goes away; for ever if none.
@@ -30,7 +30,7 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// One of the two services of an organisation.
+/// One of the services of an organisation.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
@@ -38,6 +38,8 @@ pub enum Service {
     Ews,
     /// Autodiscover, SOAP and POX.
     Autodiscover,
+    /// The token endpoint.
+    Token,
 }
 
 /// What goes wrong.

@@ -13,7 +13,7 @@ const REMEMBERED: usize = 10_000;
 /// One request.
 #[derive(Clone, Debug, Serialize)]
 pub struct Request {
-    /// EWS or Autodiscover.
+    /// EWS, Autodiscover or the token endpoint.
     pub service: Service,
     /// The region whose endpoint was asked.
     pub region: Option<String>,
@@ -36,7 +36,7 @@ pub struct Counters {
     pub without_credentials: u64,
     /// Those whose credentials were refused.
     pub refused_credentials: u64,
-    /// By operation; Autodiscover: `GetUserSettings`, `pox`.
+    /// By operation; Autodiscover: `GetUserSettings`, `pox`; the token endpoint: `token`.
     pub by_operation: BTreeMap<String, u64>,
     /// By region.
     pub by_region: BTreeMap<String, u64>,

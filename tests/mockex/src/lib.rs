@@ -11,6 +11,7 @@
 //! | `directory`, `store`, `content` | accounts; mailboxes, folders, items and their change logs; what a message says |
 //! | `certificate`, `listener`, `exchange` | the authority, the TLS listeners, one HTTP exchange |
 //! | `authentication`, `impersonation` | who is calling, for which mailbox |
+//! | `token` | the token endpoint of an application, its access tokens |
 //! | `soap`, `schema` | element trees, envelopes, faults; the content models requests are checked against |
 //! | `operations`, `shape`, `query` | one file per EWS operation; properties of items and folders; restrictions |
 //! | `autodiscover` | SOAP and POX |
@@ -37,9 +38,10 @@ mod schema;
 mod shape;
 mod soap;
 mod store;
+mod token;
 
 pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service};
 pub use ledger::{Counters, Request};
-pub use options::{Challenge, Impersonates, Mailbox, Options, Region, ServerVersion, ServiceAccount};
+pub use options::{Application, Challenge, Impersonates, Mailbox, Options, Region, ServerVersion, ServiceAccount};
 pub use organization::Organization;
 pub use running::{Delivered, Delivery, Error, FolderListing, ListedItem, Move, Running};

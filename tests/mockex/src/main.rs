@@ -11,7 +11,8 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt as _;
 
 const HELP: &str = "\
-When it is ready it prints one line of JSON: URL and port of each region and of Autodiscover, the URL of the control API, \
+When it is ready it prints one line of JSON: URL and port of each region and of Autodiscover, the URLs of the token endpoint (of an organisation with [application]) \
+and of the control API, \
 and the file that holds the authority's certificate (PEM), which clients have to trust. The file goes away with the program. \
 Everything is in memory and on 127.0.0.1. Ask the control API for / to see what it can do.
 
@@ -66,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let ready = serde_json::json!({
         "regions": regions,
         "autodiscover": { "url": running.autodiscover_url(), "port": running.autodiscover_port() },
+        "token_endpoint": running.token_url(),
         "control": running.control_url(),
         "authority_file": authority.path(),
     });

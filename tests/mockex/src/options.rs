@@ -12,9 +12,12 @@ pub struct Options {
     pub regions: Vec<Region>,
     /// The account a synchroniser logs on with. It has no mailbox.
     pub service_account: ServiceAccount,
-    /// What a 401 offers, and whether Basic is accepted at all.
+    /// What a 401 offers, and whether Basic and access tokens are accepted at all.
     #[serde(default)]
     pub challenge: Challenge,
+    /// The application that gets access tokens, which count as the service account; without one there is no token endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Application>,
     /// The host name in every URL the organisation hands out, for regions that name none. Certificates hold it.
     #[serde(default = "localhost")]
     pub public_host: String,
@@ -108,6 +111,25 @@ pub struct ServiceAccount {
     pub impersonates: Impersonates,
 }
 
+/// An application that logs on with access tokens, by client credentials.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// The tenant in the path of the token endpoint.
+    pub tenant: String,
+    /// Its id.
+    pub client_id: String,
+    /// Its secret; without one it cannot ask with a secret.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// Its certificate (PEM); without one it cannot ask with an assertion.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// How many seconds its tokens live.
+    #[serde(default = "hour")]
+    pub token_seconds: u64,
+}
+
 /// Which mailboxes the service account may impersonate.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +152,10 @@ pub enum Challenge {
     Basic,
     /// Negotiate and NTLM: Basic is not enabled on the virtual directory, and refused.
     WithoutBasic,
+    /// Bearer, and Basic with an empty realm, as Exchange Online: only access tokens are accepted.
+    Bearer,
+    /// Negotiate, NTLM, Bearer and Basic, as hybrid modern authentication: both are accepted.
+    Both,
     /// No header at all: a publishing rule in front of Exchange answers, and refuses.
     Silent,
 }
@@ -150,6 +176,7 @@ impl Options {
                 impersonates: Impersonates::All,
             },
             challenge: Challenge::Basic,
+            application: None,
             public_host: localhost(),
             host_names: Vec::new(),
             autodiscover_soap: true,
@@ -191,6 +218,34 @@ impl Mailbox {
             password: None,
             disabled: false,
         }
+    }
+}
+
+// === impl Application ===
+
+impl Application {
+    /// An application of the tenant `contoso.example` with this id, that cannot ask yet.
+    #[must_use]
+    pub fn new(client_id: &str) -> Self {
+        Self {
+            tenant: "contoso.example".to_owned(),
+            client_id: client_id.to_owned(),
+            secret: None,
+            certificate: None,
+            token_seconds: hour(),
+        }
+    }
+}
+
+// === impl Challenge ===
+
+impl Challenge {
+    pub(crate) const fn takes_basic(self) -> bool {
+        matches!(self, Self::Basic | Self::Both)
+    }
+
+    pub(crate) const fn takes_tokens(self) -> bool {
+        matches!(self, Self::Bearer | Self::Both)
     }
 }
 
@@ -247,6 +302,10 @@ impl ServerVersion {
 
 const fn yes() -> bool {
     true
+}
+
+const fn hour() -> u64 {
+    3600
 }
 
 fn localhost() -> String {

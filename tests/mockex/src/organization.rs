@@ -11,8 +11,9 @@ use crate::directory::Directory;
 use crate::fault::{Faults, Service};
 use crate::ledger::Ledger;
 use crate::listener;
-use crate::options::{Challenge, Options, ServerVersion, ServiceAccount};
+use crate::options::{Application, Challenge, Options, ServerVersion, ServiceAccount};
 use crate::running::{Error, Running};
+use crate::token::Tokens;
 
 /// A fake Exchange organisation.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub faults: Faults,
     pub ledger: Ledger,
     pub challenge: Challenge,
+    pub application: Option<Application>,
+    pub tokens: Tokens,
     pub public_host: String,
     pub autodiscover_port: u16,
     pub autodiscover_soap: bool,
@@ -127,6 +130,8 @@ fn state(options: Options, sockets: &[TcpListener], autodiscover_port: u16) -> R
         faults: Faults::default(),
         ledger: Ledger::default(),
         challenge: options.challenge,
+        application: options.application,
+        tokens: Tokens::default(),
         public_host: options.public_host,
         autodiscover_port,
         autodiscover_soap: options.autodiscover_soap,

@@ -13,6 +13,7 @@ use crate::ledger::{Counters, Request};
 use crate::options::Impersonates;
 use crate::organization::State;
 use crate::store::{FolderKey, Identifier, Item, Mailbox};
+use crate::token;
 
 /// A running organisation; dropping it stops everything.
 #[derive(Debug)]
@@ -190,6 +191,33 @@ impl Running {
     /// Changes whom the service account may impersonate.
     pub fn set_impersonates(&self, impersonates: Impersonates) {
         self.state.service_account().impersonates = impersonates;
+    }
+
+    /// The URL of the token endpoint, if there is an application.
+    #[must_use]
+    pub fn token_url(&self) -> Option<String> {
+        token::url(&self.state)
+    }
+
+    /// How often a token was asked for.
+    #[must_use]
+    pub fn token_requests(&self) -> u64 {
+        self.counters().by_operation.get("token").copied().unwrap_or(0)
+    }
+
+    /// Makes all tokens issued so far unknown.
+    pub fn revoke_tokens(&self) {
+        self.state.tokens.revoke();
+    }
+
+    /// Makes all tokens issued so far expired.
+    pub fn expire_tokens(&self) {
+        self.state.tokens.expire();
+    }
+
+    /// Refuses every token with these diagnostics (`x-ms-diagnostics`), until called again with none.
+    pub fn refuse_tokens(&self, diagnostics: Option<&str>) {
+        self.state.tokens.refuse(diagnostics.map(str::to_owned));
     }
 
     /// What a folder holds.

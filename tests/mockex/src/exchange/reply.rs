@@ -37,6 +37,11 @@ impl Reply {
         Self::new(status, Some("text/xml; charset=utf-8"), body)
     }
 
+    /// An answer of the token endpoint.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::new(status, Some("application/json; charset=utf-8"), body.to_string())
+    }
+
     /// A status as IIS answers it.
     pub fn bare(status: u16, retry_after: Option<u32>, location: Option<&str>) -> Self {
         let body = match (status, retry_after) {
