@@ -114,7 +114,11 @@ async fn asked(access: &Access, service: Service, endpoint: &Endpoint, address: 
         Ok(Outcome::Failed { code, message, .. }) if code == "ServerBusy" => Answer::Busy(format!("{code}: {message}")),
         Ok(Outcome::Failed { code, message, .. }) => Answer::Refused { code, message },
         Err(error) => match error.kind() {
-            Kind::Unauthorized(_) => Answer::Rejected(report(&error)),
+            Kind::Unauthorized(_) | Kind::Http { meaning: HttpMeaning::TokenPermission, .. } => {
+                Answer::Rejected(report(&error))
+            }
+            // Without a token there is nothing to show to anybody.
+            Kind::Token(_) => Answer::Locked(report(&error)),
             Kind::Redirect { status, location, .. } => Answer::Redirect { status: *status, location: location.clone() },
             Kind::Http { meaning: HttpMeaning::AccountLocked, .. } => Answer::Locked(report(&error)),
             Kind::Http { meaning: HttpMeaning::Throttled | HttpMeaning::Unavailable, status, .. } => {

@@ -1,6 +1,6 @@
 //! What a connection test says of each cause: produced by mockex over real sockets, told with its row of the fault table.
 //! The causes are those of the setup guide's troubleshooting table and of spec §7.5's transport and authentication rows.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests spawn freely")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod bench;
 

@@ -7,6 +7,7 @@ mod scenarios {
     pub mod locating;
     pub mod main_job;
     pub mod messages;
+    pub mod modern;
     pub mod owners;
     pub mod workers;
 }

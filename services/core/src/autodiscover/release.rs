@@ -63,8 +63,13 @@ pub enum Withheld {
     #[error("{0} belongs to Exchange Online")]
     Online(String),
     /// Nobody released the host.
-    #[error("{0} is not released")]
-    Host(String),
+    #[error("{host} is not released")]
+    Host {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// The host is released, but not on this port.
     #[error("{host} is not released on port {port}")]
     Port {
@@ -108,7 +113,7 @@ impl Release {
         let own = if self.online { is_online(host) } else { self.domains.iter().any(|domain| is_within(host, domain)) };
         match (own, port) {
             (true, HTTPS) => Ok(()),
-            (false, _) if named.is_empty() => Err(Withheld::Host(host.to_owned())),
+            (false, _) if named.is_empty() => Err(Withheld::Host { host: host.to_owned(), port }),
             _ => Err(Withheld::Port { host: host.to_owned(), port }),
         }
     }
@@ -118,8 +123,8 @@ impl Withheld {
     /// What an administrator would release, if that could help.
     pub fn wants(&self) -> Option<String> {
         match self {
-            Self::Host(host) => Some(host.clone()),
-            Self::Port { host, port } => Some(format!("{host}:{port}")),
+            Self::Host { host, port: HTTPS } => Some(host.clone()),
+            Self::Host { host, port } | Self::Port { host, port } => Some(format!("{host}:{port}")),
             Self::Scheme | Self::Form | Self::Literal | Self::Suffix(_) | Self::Online(_) => None,
         }
     }
@@ -272,6 +277,7 @@ mod tests {
     fn what_could_be_released_is_said() {
         let wants = |url: &str| release().check(&Url::parse(url).unwrap()).unwrap_err().wants();
         assert_eq!(wants("https://mail.other.example/x").as_deref(), Some("mail.other.example"));
+        assert_eq!(wants("https://mail.other.example:444/x").as_deref(), Some("mail.other.example:444"));
         assert_eq!(wants("https://mail.contoso.com:8443/x").as_deref(), Some("mail.contoso.com:8443"));
         assert_eq!(wants("https://10.0.0.1/x"), None);
         assert_eq!(wants("https://outlook.office365.com/x"), None);

@@ -214,9 +214,20 @@ impl Draft {
         Ok(Some(ClientCredentials {
             token_location: Location::parse("token_location", &self.token_location, "token_location", None)?,
             client_id: client_id.to_owned(),
-            scope: if scope.is_empty() { SCOPE.to_owned() } else { scope.to_owned() },
+            scope: if scope.is_empty() { self.default_scope() } else { scope.to_owned() },
             certificate: (!certificate.is_empty()).then(|| format!("{certificate}\n")),
         }))
+    }
+
+    /// Tokens for an on-premises server of a known location are issued for its host (hybrid modern authentication).
+    fn default_scope(&self) -> String {
+        let fixed = Location::parse("incoming_location", &self.incoming_location, "incoming_port", self.incoming_port);
+        match fixed {
+            Ok(location) if !self.autodiscover && self.server_type != Some(ServerType::ExchangeOnline) => {
+                format!("https://{}/.default", location.host)
+            }
+            _ => SCOPE.to_owned(),
+        }
     }
 
     fn locations(&self) -> Result<Option<Locations>, Refusal> {
