@@ -55,6 +55,8 @@ pub struct Nats {
     pub url: String,
     /// A credentials file of NATS.
     pub credentials_file: Option<PathBuf>,
+    /// Its monitoring port, as `http://HOST:PORT`: `postroad doctor` sees there what clients are not told.
+    pub monitoring: Option<String>,
     /// The name of the journal's stream.
     pub stream: String,
     /// Replicas of stream and buckets: 1 on a single server, 3 on a cluster.
@@ -63,7 +65,13 @@ pub struct Nats {
 
 impl Default for Nats {
     fn default() -> Self {
-        Self { url: "nats://127.0.0.1:4222".into(), credentials_file: None, stream: "JOURNAL".into(), replicas: 1 }
+        Self {
+            url: "nats://127.0.0.1:4222".into(),
+            credentials_file: None,
+            monitoring: None,
+            stream: "JOURNAL".into(),
+            replicas: 1,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     session::Global,
 };
 
+mod durability;
 mod nats;
 mod roles;
 mod sealing;

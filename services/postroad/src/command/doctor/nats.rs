@@ -5,7 +5,7 @@ use postroad_core::fault::Code;
 use postroad_journal::{Journal, Options};
 use postroad_rig::{Config, config::Nats};
 
-use super::{Check, PATIENCE, patiently};
+use super::{Check, PATIENCE, durability, patiently};
 
 /// All checks of NATS, of which the later ones need the earlier ones; and the journal, if there is one.
 pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
@@ -30,9 +30,10 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
             ));
             let (check, exists) = journal(&context, nats).await;
             checks.push(check);
-            checks.push(durability());
+            checks.push(durability::durability(nats.monitoring.as_deref()).await);
             // Opening makes a stream that is missing, and the doctor changes nothing.
             if exists {
+                checks.extend(durability::clock(&client, &nats.stream).await);
                 let options = Options { stream: nats.stream.clone(), replicas: nats.replicas };
                 opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
             }
@@ -88,13 +89,4 @@ async fn journal(context: &jetstream::Context, nats: &Nats) -> (Check, bool) {
         }
         None => (Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"), false),
     }
-}
-
-/// A client cannot see how JetStream flushes, so that this can only be said.
-fn durability() -> Check {
-    Check::not_checked(
-        "durability",
-        "NATS does not show clients its `sync_interval`; set `sync_interval: always` in the `jetstream` section of its \
-         configuration, or acknowledged mail can be lost when the power fails",
-    )
 }
