@@ -26,6 +26,7 @@ mod control;
 mod directory;
 mod exchange;
 mod fault;
+pub mod hostile;
 mod impersonation;
 mod ledger;
 mod listener;
