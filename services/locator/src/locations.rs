@@ -165,3 +165,7 @@ impl Locations {
         Said { known: memory.known, missing: memory.missing, asked_at: memory.asked_at, transcript }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "tests")]
+mod tests;
