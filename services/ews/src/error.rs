@@ -156,7 +156,14 @@ impl Error {
     #[must_use]
     pub fn doubts_location(&self) -> bool {
         self.class() == Class::Rediscover
-            || matches!(self.kind(), Kind::Dns(_) | Kind::Connect(_) | Kind::Tls(TlsFailure::NameMismatch { .. }))
+            || matches!(
+                self.kind(),
+                Kind::Dns(_)
+                    | Kind::Connect(_)
+                    | Kind::Tls(TlsFailure::NameMismatch { .. })
+                    // The front end may be one that no longer serves the mailbox; asking is cheap, and at most hourly.
+                    | Kind::Http { meaning: HttpMeaning::Gateway | HttpMeaning::Unavailable, .. }
+            )
     }
 }
 

@@ -167,5 +167,4 @@ impl Locations {
 }
 
 #[cfg(test)]
-#[expect(clippy::panic, reason = "tests")]
 mod tests;

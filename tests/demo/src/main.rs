@@ -132,6 +132,8 @@ async fn stay(deployment: &Deployment, screen: Screen) {
         "activity list",
         "activity explain tuesday.0@fabrikam.example",
         "alert list",
+        "profile test 'Contoso Exchange' --mailbox ada@contoso.example",
+        "locate ada@contoso.example --explain",
         "profile history 'Contoso Exchange'",
         "doctor",
     ];
