@@ -11,6 +11,7 @@ use postroad_core::{
 use postroad_rig::clock;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use url::Url;
 
 use crate::{
     access::Access,
@@ -60,6 +61,16 @@ impl Locations {
 
     /// The location of a mailbox. `failed` is one that has just failed to serve it.
     pub async fn locate(&self, access: &Arc<Access>, failed: Option<&str>) -> Result<Known, Report> {
+        let known = self.known(access, failed).await?;
+        // INV-5: what was released when it was found may have been taken back since.
+        let Ok(url) = Url::parse(&known.url) else {
+            return Err(Report::new(Code::LocationInvalid, known.url));
+        };
+        access.release.check(&url).map_err(|withheld| withheld.report(&url))?;
+        Ok(known)
+    }
+
+    async fn known(&self, access: &Arc<Access>, failed: Option<&str>) -> Result<Known, Report> {
         let kept = self.cache.mailbox(&access.address).await;
         match self.decide(&kept.memory, access, failed) {
             Use::Keep(known) => Ok(known),

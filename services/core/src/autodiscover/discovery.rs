@@ -398,7 +398,7 @@ impl Discovery {
             return Err(self.stop(question.to_string(), told, report, None, elapsed));
         };
         if let Err(withheld) = self.rules.release.check(&url) {
-            let (report, wants) = withheld_report(&withheld, &url);
+            let (report, wants) = (withheld.report(&url), withheld.wants());
             return Err(self.stop(question.to_string(), told, report, wants, elapsed));
         }
         self.enter(question.to_string(), told, Verdict::Taken, format!("{url} is released"), elapsed);
@@ -407,7 +407,7 @@ impl Discovery {
 
     /// A host that credentials may not go to.
     fn withhold(&mut self, question: &Question, url: &Url, withheld: &Withheld, told: String, elapsed: Duration) {
-        let (report, wants) = withheld_report(withheld, url);
+        let (report, wants) = (withheld.report(url), withheld.wants());
         self.note(question, told, report, false, wants, elapsed);
     }
 
@@ -449,15 +449,6 @@ impl Discovery {
 
 fn no_service() -> Report {
     Report::new(Code::AutodiscoverFailed, "no Autodiscover service")
-}
-
-fn withheld_report(withheld: &Withheld, url: &Url) -> (Report, Option<String>) {
-    let code = match withheld {
-        Withheld::Online(_) => Code::MailboxInExchangeOnline,
-        Withheld::Scheme => Code::LocationNotHttps,
-        _ => Code::AutodiscoverHostRefused,
-    };
-    (Report::new(code, format!("{url}: {withheld}")), withheld.wants())
 }
 
 /// The domain to ask, in ASCII form.

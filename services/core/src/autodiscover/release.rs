@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::{Refusal, address::is_host_name, fault::Code};
+use crate::{
+    Refusal,
+    address::is_host_name,
+    fault::{Code, Report},
+};
 
 /// Hosts of Exchange Online, each with everything below it. An on-premises account never goes there, and one of Exchange
 /// Online goes nowhere else unless an administrator released it.
@@ -120,6 +124,18 @@ impl Release {
 }
 
 impl Withheld {
+    /// The row of the fault table.
+    pub fn report(&self, url: &Url) -> Report {
+        let code = match self {
+            Self::Online(_) => Code::MailboxInExchangeOnline,
+            Self::Scheme => Code::LocationNotHttps,
+            Self::Form | Self::Literal | Self::Suffix(_) | Self::Host { .. } | Self::Port { .. } => {
+                Code::AutodiscoverHostRefused
+            }
+        };
+        Report::new(code, format!("{url}: {self}"))
+    }
+
     /// What an administrator would release, if that could help.
     pub fn wants(&self) -> Option<String> {
         match self {

@@ -6,7 +6,7 @@ use super::{ClientCredentials, Locations, Owner, ServerType, Settings, TlsLibrar
 use crate::{
     Refusal,
     address::user_principal_name,
-    autodiscover::Pattern,
+    autodiscover::{Pattern, is_online},
     fault::Code,
     location::Location,
     refusal::{length, required, within},
@@ -230,15 +230,27 @@ impl Draft {
         }
     }
 
+    /// The password of an on-premises account never goes to Exchange Online (AUTODISCOVER.md §6, 5).
+    fn is_in_scope(&self, field: &str, location: &Location) -> Result<(), Refusal> {
+        let is_on_premises = self.server_type != Some(ServerType::ExchangeOnline);
+        if is_on_premises && self.client_id.trim().is_empty() && is_online(&location.host) {
+            let rule = format!("{} belongs to Exchange Online; use the server type exchange_online", location.host);
+            return Err(Refusal::new(Code::LocationInvalid, field, rule));
+        }
+        Ok(())
+    }
+
     fn locations(&self) -> Result<Option<Locations>, Refusal> {
         if !self.autodiscover {
             let incoming =
                 Location::parse("incoming_location", &self.incoming_location, "incoming_port", self.incoming_port)?;
+            self.is_in_scope("incoming_location", &incoming)?;
             let outgoing = if self.outgoing_location.trim().is_empty() && self.outgoing_port.is_none() {
                 incoming.clone()
             } else {
                 Location::parse("outgoing_location", &self.outgoing_location, "outgoing_port", self.outgoing_port)?
             };
+            self.is_in_scope("outgoing_location", &outgoing)?;
             return Ok(Some(Locations { incoming, outgoing }));
         }
         let filled = [

@@ -20,6 +20,10 @@ fn draft() -> Draft {
     }
 }
 
+fn fixed(location: &str) -> Draft {
+    Draft { autodiscover: false, incoming_location: location.into(), ..draft() }
+}
+
 fn facts() -> Facts {
     Facts { now: Timestamp::UNIX_EPOCH, name_taken: false, used_by: Vec::new() }
 }
@@ -65,6 +69,15 @@ fn ports_are_filled_in_when_autodiscover_is_no() {
 #[case(Draft { description: "x".repeat(2001), ..draft() }, Code::FieldTooLong, "description")]
 #[case(Draft { owner: None, ..draft() }, Code::FieldRequired, "owner")]
 #[case(Draft { server_type: None, ..draft() }, Code::FieldRequired, "server_type")]
+#[case(Draft { released_hosts: vec!["*.com".into()], ..draft() }, Code::HostPatternInvalid, "released_hosts")]
+#[case(Draft { released_hosts: vec!["https://mail.contoso.com".into()], ..draft() }, Code::HostPatternInvalid, "released_hosts")]
+#[case(Draft { released_hosts: vec!["mail.hoster.example".into()], ..fixed("https://mail.contoso.com") }, Code::FieldNotApplicable, "released_hosts")]
+#[case(fixed("https://outlook.office365.com"), Code::LocationInvalid, "incoming_location")]
+#[case(Draft { outgoing_location: "https://outlook.office365.com".into(), ..fixed("https://mail.contoso.com") }, Code::LocationInvalid, "outgoing_location")]
+#[case(Draft { client_id: "app".into(), ..draft() }, Code::FieldRequired, "token_location")]
+#[case(Draft { token_location: "https://login.example/token".into(), ..draft() }, Code::FieldNotApplicable, "token_location")]
+#[case(Draft { client_certificate: "PEM".into(), ..draft() }, Code::FieldNotApplicable, "client_certificate")]
+#[case(Draft { client_id: "app".into(), token_location: "http://login.example/token".into(), ..draft() }, Code::LocationNotHttps, "token_location")]
 #[case(Draft { user_name: "CONTOSO\\crm".into(), ..draft() }, Code::UserNameNotUpn, "user_name")]
 #[case(Draft { minimum_polling_interval_minutes: 1441, ..draft() }, Code::ValueOutOfRange, "minimum_polling_interval_minutes")]
 #[case(Draft { maximum_concurrent_connections: 0, ..draft() }, Code::ValueOutOfRange, "maximum_concurrent_connections")]
@@ -125,4 +138,28 @@ fn connections_never_exceed_what_the_server_allows() {
 fn a_deleted_profile_stays_deleted() {
     let state = Rules::fold(live(), &[Event::Deleted, Event::Activated]);
     assert_eq!(state, State::Deleted);
+}
+
+#[test]
+fn an_application_needs_no_account_and_asks_for_its_server_s_scope() {
+    let application = |draft: Draft| Draft {
+        client_id: "app".into(),
+        token_location: "https://login.example/token".into(),
+        user_name: String::new(),
+        ..draft
+    };
+    let scope = |draft: Draft| draft.settings().unwrap().client_credentials.unwrap().scope;
+    assert_eq!(scope(application(draft())), "https://outlook.office365.com/.default");
+    assert_eq!(scope(application(fixed("https://mail.contoso.com"))), "https://mail.contoso.com/.default");
+    let own = Draft { token_scope: "api://x/.default".into(), ..application(draft()) };
+    assert_eq!(scope(own), "api://x/.default");
+}
+
+#[test]
+fn released_hosts_are_kept_in_one_form_and_once() {
+    let hosts = ["Mail.Hoster.Example", "mail.hoster.example", "", "*.hoster.example:8443"].map(str::to_owned);
+    let settings = Draft { released_hosts: hosts.into(), ..draft() }.settings().unwrap();
+    let hosts: Vec<String> = settings.released_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["mail.hoster.example", "*.hoster.example:8443"]);
+    assert_eq!(Draft::from(&settings).settings().unwrap(), settings);
 }

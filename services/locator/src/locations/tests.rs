@@ -21,6 +21,8 @@ const HOST: &str = "mail.contoso.example";
 
 struct Stage {
     nats: Nats,
+    hosts: BTreeMap<String, SocketAddr>,
+    keyring: Arc<Keyring>,
     exchange: Running,
     opener: Opener,
     access: WireAccess,
@@ -47,7 +49,7 @@ impl Stage {
             ("autodiscover.contoso.example".to_owned(), autodiscover),
         ]);
         let pattern = Pattern::parse("released_hosts", "*.contoso.example:*").unwrap();
-        let network = Network { hosts, released_hosts: vec![pattern], ..Network::default() };
+        let network = Network { hosts: hosts.clone(), released_hosts: vec![pattern], ..Network::default() };
         let keyring = Arc::new(Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap());
         let sealed = keyring.seal(&SecretString::from(password)).unwrap();
         let access = WireAccess {
@@ -61,8 +63,8 @@ impl Stage {
             trust_anchors: vec![exchange.ca_pem().to_owned()],
             ..WireAccess::default()
         };
-        let opener = Opener::new(&network, keyring).unwrap();
-        Self { nats, exchange, opener, access }
+        let opener = Opener::new(&network, Arc::clone(&keyring)).unwrap();
+        Self { nats, hosts, keyring, exchange, opener, access }
     }
 
     async fn locations(&self, patience: Duration) -> Arc<Locations> {
@@ -167,7 +169,8 @@ async fn the_old_location_is_kept_until_a_new_one_is_found() {
         ("contoso.example".to_owned(), SocketAddr::from(([127, 0, 0, 1], 1))),
         ("autodiscover.contoso.example".to_owned(), elsewhere),
     ]);
-    let network = Network { hosts, ..Network::default() };
+    let pattern = Pattern::parse("released_hosts", "*.contoso.example:*").unwrap();
+    let network = Network { hosts, released_hosts: vec![pattern], ..Network::default() };
     let keyring = Arc::new(Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap());
     let sealed = keyring.seal(&SecretString::from("other")).unwrap();
     let mut changed = stage.access.clone();
@@ -180,4 +183,24 @@ async fn the_old_location_is_kept_until_a_new_one_is_found() {
     let said = locations.said(&failing).await;
     assert_eq!(said.missing.unwrap().report.code, Code::AutodiscoverServerError);
     assert_eq!(said.known.unwrap().url, known.url);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_taken_back_gets_no_credentials_any_more_whatever_is_known() {
+    let stage = Stage::open(1).await;
+    let locations = stage.locations(Duration::from_secs(3600)).await;
+    // The profile alone releases the region's port.
+    let network = Network { hosts: stage.hosts.clone(), ..Network::default() };
+    let opener = Opener::new(&network, Arc::clone(&stage.keyring)).unwrap();
+    let open = |hosts: &[&str]| {
+        let released_hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+        let access = opener.open(&address(0), Some(WireAccess { released_hosts, ..stage.access.clone() }));
+        Arc::new(access.unwrap_or_else(|_| panic!("refused")))
+    };
+    locations.locate(&open(&["*.contoso.example:*"]), None).await.unwrap();
+    // Autodiscover cannot say anything better now.
+    let down = mockex::Fault::new(mockex::FaultKind::Down).service(Service::Autodiscover);
+    stage.exchange.set_fault(down);
+    let report = locations.locate(&open(&[]), None).await.unwrap_err();
+    assert_eq!(report.code, Code::AutodiscoverHostRefused, "{report:?}");
 }
