@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::autodiscover::Pattern;
+use crate::autodiscover::{Pattern, ServiceRecord};
 
 const ADA: &str = "ada@contoso.com";
 const EWS: &str = "https://mail.contoso.com/EWS/Exchange.asmx";
