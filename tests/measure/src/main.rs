@@ -64,9 +64,18 @@ impl Figure {
     }
 }
 
+/// The alias ends with `--`, so that flags need none; one more, as other commands of cargo want it, is understood too.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "--") {
+        arguments.remove(1);
+    }
+    arguments
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(arguments());
     match Box::pin(discovery::measure(if arguments.quick { 300 } else { 5000 })).await {
         Ok(figures) => {
             print(&figures, arguments.json);
