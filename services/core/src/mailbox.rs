@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{EmailAddress, fault::Report, profile::Sealed};
 
+mod acceptance;
 mod administration;
 mod cycle;
 mod draft;
@@ -20,6 +21,7 @@ mod schedule;
 mod timeline;
 mod verdict;
 
+pub use acceptance::{Acceptance, Correlation, CorrelationMethod, Known, Recipient, accept};
 pub use administration::{AdminCommand, AdminFacts, Administration, ProfileFacts};
 pub use cycle::{CycleCommand, CycleFacts, Cycles, ItemOutcome, ItemResult};
 pub use draft::{Draft, FIELDS};
@@ -145,8 +147,36 @@ pub enum FilteringMethod {
     /// Every message.
     #[default]
     AllMessages,
+    /// Those that answer an email of the CRM.
+    Responses,
+    /// Those from leads, contacts and accounts, and answers.
+    FromPeople,
+    /// Those from any record with an address, and answers.
+    FromRecords,
     /// None automatically.
     NoMessages,
+}
+
+impl FilteringMethod {
+    /// All of them, in the CRM's order: the index is its number there.
+    pub const ALL: [Self; 5] =
+        [Self::AllMessages, Self::Responses, Self::FromPeople, Self::FromRecords, Self::NoMessages];
+
+    /// Its number in the CRM.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::AllMessages => 0,
+            Self::Responses => 1,
+            Self::FromPeople => 2,
+            Self::FromRecords => 3,
+            Self::NoMessages => 4,
+        }
+    }
+
+    /// The method with this number.
+    pub fn by_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.number() == number)
+    }
 }
 
 /// What an administrator sets.

@@ -1,12 +1,13 @@
 //! The calls of `CrmService`.
 
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use postroad_core::{Refusal, email, fault::Code, record};
+use postroad_core::{Refusal, email, fault::Code, record, refusal::within};
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
-    GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse, ListRecordsRequest, ListRecordsResponse,
-    PromoteEmailRequest, PromoteEmailResponse, ReadContentRequest, ReadContentResponse, SaveRecordRequest,
-    SaveRecordResponse, SearchEmailsRequest, SearchEmailsResponse, crm_service_server::CrmService,
+    CorrelationMethod, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse, ListRecordsRequest,
+    ListRecordsResponse, MatchEmailRequest, MatchEmailResponse, PromoteEmailRequest, PromoteEmailResponse,
+    ReadContentRequest, ReadContentResponse, SaveRecordRequest, SaveRecordResponse, SearchEmailsRequest,
+    SearchEmailsResponse, crm_service_server::CrmService,
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use crate::{
 
 /// The largest query of a search, in characters.
 const QUERY: usize = 1000;
+
+/// The most message ids in a header.
+const REFERENCES: u64 = 1000;
 
 /// The pieces in which content is given, in bytes.
 const PIECE: usize = 256 * 1024;
@@ -109,6 +113,27 @@ impl CrmService for Service {
         });
         let (records, next_page_token) = page::cut(found, size);
         Ok(Response::new(ListRecordsResponse { records, next_page_token }))
+    }
+
+    async fn match_email(&self, request: Request<MatchEmailRequest>) -> Result<Response<MatchEmailResponse>, Status> {
+        let request = request.into_inner();
+        within("in_reply_to", request.in_reply_to.len() as u64, 0, REFERENCES)
+            .and_then(|()| within("references", request.references.len() as u64, 0, REFERENCES))
+            .map_err(|refusal| status::refused(&refusal))?;
+        // The youngest reference is the one that was answered.
+        let answered = request.in_reply_to.iter().map(|id| (id, CorrelationMethod::InReplyTo));
+        let referred = request.references.iter().rev().map(|id| (id, CorrelationMethod::References));
+        let (found, sender) = self.store.read(|view| {
+            let known = |id: &String| {
+                let is_id = !email::normalized(id).is_empty();
+                is_id.then(|| email::activity_id(Some(id), "")).filter(|id| view.activity(*id).is_some())
+            };
+            let found = answered.chain(referred).find_map(|(id, method)| known(id).map(|id| (id, method)));
+            let sender = view.party(&request.sender_address).and_then(|id| view.by_id(id)).map(wire::record);
+            (found, sender)
+        });
+        let (email_id, method) = found.map_or_else(Default::default, |(id, method)| (id.to_string(), method));
+        Ok(Response::new(MatchEmailResponse { email_id, method: method.into(), sender }))
     }
 
     async fn promote_email(

@@ -11,10 +11,10 @@ use postroad_crm::{
 };
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
-    Attachment, Content, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest, ListRecordsRequest,
-    Party, PartyRole, PromoteEmailRequest, PromoteHeader, ReadContentRequest, Record, RecordKind, SaveRecordRequest,
-    SearchEmailsRequest, crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer,
-    promote_email_request::Part,
+    Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest,
+    ListRecordsRequest, MatchEmailRequest, Party, PartyRole, PromoteEmailRequest, PromoteHeader, ReadContentRequest,
+    Record, RecordKind, SaveRecordRequest, SearchEmailsRequest, crm_service_client::CrmServiceClient,
+    crm_service_server::CrmServiceServer, promote_email_request::Part,
 };
 use postroad_rig::Tasks;
 use tokio_util::sync::CancellationToken;
@@ -295,4 +295,38 @@ async fn a_view_that_is_rebuilt_is_equal() {
     let activity = rebuilt.read(|view| view.activity(id).unwrap().activity.clone());
     assert_eq!((activity.sources.len(), activity.email.subject.as_str()), (2, "Quarterly Report"));
     assert!(activity.email.parties[0].record_id.is_some());
+}
+
+#[tokio::test]
+async fn a_message_is_matched_with_what_it_answers_and_who_sent_it() {
+    let crm = crm().await;
+    let (id, _) = crm.promote(stream(&message("<one@fabrikam.example>", 1))).await.unwrap();
+    let record = Record {
+        kind: RecordKind::Lead.into(),
+        name: "Ada".into(),
+        addresses: vec!["ada@fabrikam.example".into()],
+        ..Default::default()
+    };
+    crm.save(record).await.unwrap();
+    let ask = async |in_reply_to: &[&str], references: &[&str], sender: &str| {
+        let owned = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
+        let request = MatchEmailRequest {
+            in_reply_to: owned(in_reply_to),
+            references: owned(references),
+            sender_address: sender.to_owned(),
+        };
+        let answer = crm.client.clone().match_email(request).await.unwrap().into_inner();
+        (answer.email_id.clone(), answer.method(), answer.sender.map(|record| record.kind()))
+    };
+    let nothing = (String::new(), CorrelationMethod::Unspecified, None);
+    assert_eq!(ask(&[], &[], "").await, nothing);
+    assert_eq!(ask(&["", " <> "], &["<two@fabrikam.example>"], "bob@x.example").await, nothing);
+    let lead = Some(RecordKind::Lead);
+    let answered = ask(&["one@fabrikam.example"], &[], "ADA@fabrikam.example").await;
+    assert_eq!(answered, (id.clone(), CorrelationMethod::InReplyTo, lead));
+    let referred = ask(&["<two@x.example>"], &["<one@fabrikam.example>", "<two@x.example>"], "").await;
+    assert_eq!(referred, (id, CorrelationMethod::References, None));
+    let too_many = vec!["<x@y.example>".to_owned(); 1001];
+    let request = MatchEmailRequest { references: too_many, ..Default::default() };
+    assert_eq!(crm.client.clone().match_email(request).await.unwrap_err().code(), Code::InvalidArgument);
 }

@@ -1,9 +1,14 @@
 //! The CRM as the cycle needs it.
 
 use async_trait::async_trait;
-use postroad_core::fault::{Code, Report};
+use postroad_core::{
+    fault::{Code, Report},
+    mailbox::{Correlation, CorrelationMethod, Known},
+    record::Kind,
+};
 use postroad_proto::crm::v1::{
-    EmailSource, PromoteEmailRequest, PromoteHeader, crm_service_client::CrmServiceClient, promote_email_request::Part,
+    CorrelationMethod as WireMethod, EmailSource, MatchEmailRequest, PartyRole, PromoteEmailRequest, PromoteHeader,
+    RecordKind, crm_service_client::CrmServiceClient, promote_email_request::Part,
 };
 use postroad_rig::status;
 use tonic::{Code as Grpc, transport::Channel};
@@ -13,6 +18,9 @@ use crate::message::Composed;
 
 /// The largest piece of content in one message of the stream (crm.proto).
 const PIECE: usize = 1024 * 1024;
+
+/// The most message ids that are asked about (crm.proto).
+const REFERENCES: usize = 1000;
 
 /// Why a message did not become an activity.
 #[derive(Clone, Debug)]
@@ -28,10 +36,45 @@ pub enum Refused {
 pub trait Crm: Send + Sync {
     /// Makes a message an activity; answers with its id and whether it is new. May be repeated at will.
     async fn promote(&self, message: Composed, source: EmailSource) -> Result<(Uuid, bool), Refused>;
+    /// What is known about a message: which email it answers, and who sent it.
+    async fn known(&self, message: &Composed) -> Result<Known, Refused>;
 }
 
 #[async_trait]
 impl Crm for CrmServiceClient<Channel> {
+    async fn known(&self, message: &Composed) -> Result<Known, Refused> {
+        let from = message.email.parties.iter().find(|party| party.role() == PartyRole::From);
+        let mut references = message.references.clone();
+        // The youngest ones say most, and a header can be made as long as one likes.
+        references.drain(..references.len().saturating_sub(REFERENCES));
+        let request = MatchEmailRequest {
+            in_reply_to: message.in_reply_to.iter().take(REFERENCES).cloned().collect(),
+            references,
+            sender_address: from.map(|party| party.address.clone()).unwrap_or_default(),
+        };
+        let answer = self.clone().match_email(request).await.map_err(|error| {
+            let report = status::report_of(&error, Code::CrmUnavailable);
+            Refused::Unavailable(Report::new(Code::CrmUnavailable, report.sentence()))
+        })?;
+        let answer = answer.into_inner();
+        let method = match answer.method() {
+            WireMethod::Unspecified => None,
+            WireMethod::InReplyTo => Some(CorrelationMethod::InReplyTo),
+            WireMethod::References => Some(CorrelationMethod::References),
+        };
+        let email_id = Uuid::parse_str(&answer.email_id).ok();
+        let correlation = method.zip(email_id).map(|(method, email_id)| Correlation { method, email_id });
+        let sender = answer.sender.and_then(|record| match record.kind() {
+            RecordKind::Unspecified => None,
+            RecordKind::User => Some(Kind::User),
+            RecordKind::Queue => Some(Kind::Queue),
+            RecordKind::Contact => Some(Kind::Contact),
+            RecordKind::Account => Some(Kind::Account),
+            RecordKind::Lead => Some(Kind::Lead),
+        });
+        Ok(Known { correlation, sender })
+    }
+
     async fn promote(&self, message: Composed, source: EmailSource) -> Result<(Uuid, bool), Refused> {
         let header = PromoteHeader { email: Some(message.email), source: Some(source) };
         let pieces = message.contents.into_iter().flat_map(|content| {

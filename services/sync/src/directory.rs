@@ -7,7 +7,11 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use postroad_core::{Aggregate as _, mailbox, profile};
+use postroad_core::{
+    Aggregate as _,
+    mailbox::{self, Direction, Recipient},
+    profile,
+};
 use postroad_journal::{Followed, Kind, Snapshot};
 use postroad_rig::{Context, Error};
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +42,8 @@ pub enum Change {
 struct View {
     mailboxes: HashMap<Uuid, (mailbox::State, u64)>,
     profiles: HashMap<Uuid, (profile::State, u64)>,
+    /// Who had an address last; whether he still has it is to be looked at.
+    by_address: HashMap<String, Uuid>,
     index: Index,
 }
 
@@ -110,6 +116,22 @@ impl Directory {
         domains
     }
 
+    /// Who of these addresses has a mailbox whose incoming email is synchronized, with its filtering method.
+    pub fn recipients(&self, addresses: &[String]) -> Vec<Recipient> {
+        let view = self.read();
+        let live = |address: &String| {
+            let id = view.by_address.get(&address.to_lowercase())?;
+            let mailbox = view.mailboxes.get(id)?.0.live()?;
+            let is_it = mailbox.settings.address.as_str().eq_ignore_ascii_case(address);
+            (is_it && mailbox.wants(Direction::Incoming)).then(|| Recipient {
+                address: mailbox.settings.address.as_str().to_owned(),
+                method: mailbox.settings.filtering_method,
+                is_named: true,
+            })
+        };
+        addresses.iter().filter_map(live).collect()
+    }
+
     /// Where messages were decided.
     pub fn decided(&self, message_id: &str) -> Vec<u64> {
         self.read().index.find(message_id)
@@ -140,6 +162,10 @@ impl Directory {
                 if commit.sequence > entry.1 {
                     let state = std::mem::take(&mut entry.0);
                     *entry = (mailbox::Cycles::fold(state, &commit.events), commit.sequence);
+                    let address = entry.0.live().map(|mailbox| mailbox.settings.address.key());
+                    if let Some(address) = address {
+                        view.by_address.insert(address, id);
+                    }
                 }
                 Change::Mailbox(id)
             }

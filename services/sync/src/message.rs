@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use mail_parser::{Address, MessageParser, MimeHeaders as _, PartType};
+use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _, PartType};
 use postroad_core::email::activity_id;
 use postroad_proto::crm::v1::{Attachment, Content, Email, EmailDirection, Party, PartyRole};
 use postroad_rig::wire;
@@ -17,6 +17,10 @@ pub struct Composed {
     pub email: Email,
     /// Text, HTML, MIME, attachments: those that the activity names.
     pub contents: Vec<Bytes>,
+    /// The message ids in In-Reply-To.
+    pub in_reply_to: Vec<String>,
+    /// Those in References, the oldest first.
+    pub references: Vec<String>,
 }
 
 /// Makes an activity of a received message.
@@ -36,6 +40,8 @@ pub fn compose(message: &Message) -> Composed {
     let mut attachments = Vec::new();
     if let Some(parsed) = &parsed {
         headers(email, parsed);
+        composed.in_reply_to = message_ids(parsed.in_reply_to());
+        composed.references = message_ids(parsed.references());
         bodies(&mut composed, parsed);
         attachments = attached(parsed);
     }
@@ -73,6 +79,10 @@ fn headers(email: &mut Email, parsed: &mail_parser::Message<'_>) {
             });
         }
     }
+}
+
+fn message_ids(header: &HeaderValue<'_>) -> Vec<String> {
+    header.as_text_list().unwrap_or_default().iter().map(|id| format!("<{id}>")).collect()
 }
 
 fn bodies(composed: &mut Composed, parsed: &mail_parser::Message<'_>) {

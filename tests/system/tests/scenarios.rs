@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod scenarios {
+    pub mod acceptance;
     pub mod bad_input;
     pub mod failures;
     pub mod locating;

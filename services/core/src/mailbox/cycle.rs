@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, Deferral, Direction, Event, Health, Item, Mailbox, ProfileFacts, RULE_VERSION, Reason, RetryPolicy,
-    State, Trigger, Verdict, evolve, is_first_of_hour,
+    Acceptance, Decision, Deferral, Direction, Event, Health, Item, Mailbox, ProfileFacts, RULE_VERSION, Reason,
+    RetryPolicy, State, Trigger, Verdict, evolve, is_first_of_hour,
 };
 use crate::{
     Aggregate, Refusal,
@@ -29,6 +29,8 @@ pub enum ItemResult {
         email_id: uuid::Uuid,
         /// Whether this promotion created it.
         created: bool,
+        /// By whom it was accepted.
+        acceptance: Acceptance,
     },
     /// It does not become one.
     Skipped(Reason),
@@ -194,8 +196,9 @@ fn finish(
 
 fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, facts: &CycleFacts) -> Result<Decision, Deferral> {
     let report = match &outcome.result {
-        ItemResult::Promoted { email_id, created } => {
-            return Ok(Decision::Tracked { email_id: *email_id, created: *created });
+        ItemResult::Promoted { email_id, created, acceptance } => {
+            let acceptance = Some(acceptance.clone());
+            return Ok(Decision::Tracked { email_id: *email_id, created: *created, acceptance });
         }
         ItemResult::Skipped(reason) => return Ok(Decision::NotTracked(reason.clone())),
         ItemResult::Failed(report) => report,

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Approval, Decision, Direction, Event, Reason, Trigger, Verdict};
+use super::{
+    Acceptance, Approval, Correlation, CorrelationMethod, Decision, Direction, Event, Reason, Recipient, Trigger,
+    Verdict,
+};
 use crate::fault::Report;
 
 /// What an event says to a person; more than one sentence where messages were decided.
@@ -59,9 +62,14 @@ pub fn sentences(event: &Event) -> Vec<String> {
 pub fn verdict_sentence(verdict: &Verdict) -> String {
     let name = name(&verdict.item.message_id, &verdict.item.id);
     match &verdict.decision {
-        Decision::Tracked { created: true, .. } => format!("Message {name} was tracked as a new email activity."),
-        Decision::Tracked { created: false, .. } => {
-            format!("Message {name} is tracked; the CRM had it already, from another mailbox or an earlier attempt.")
+        Decision::Tracked { created, acceptance, .. } => {
+            let what = if *created {
+                "was tracked as a new email activity"
+            } else {
+                "is tracked; the CRM had it already, from another mailbox or an earlier attempt"
+            };
+            let why = acceptance.as_ref().map(acceptance_sentence).unwrap_or_default();
+            format!("Message {name} {what}{why}.")
         }
         Decision::NotTracked(reason) => format!("Message {name} was not tracked: {}.", reason_sentence(reason)),
         Decision::Undeliverable { report, attempts, to_move } => {
@@ -72,9 +80,32 @@ pub fn verdict_sentence(verdict: &Verdict) -> String {
     }
 }
 
+fn acceptance_sentence(acceptance: &Acceptance) -> String {
+    let by = format!(": {} accepts \"{}\"", acceptance.address, acceptance.method.label());
+    match acceptance.correlation {
+        None => by,
+        Some(Correlation { method, email_id }) => {
+            let header = match method {
+                CorrelationMethod::InReplyTo => "In-Reply-To",
+                CorrelationMethod::References => "References",
+            };
+            format!("{by}; it answers the email activity {email_id} ({header})")
+        }
+    }
+}
+
+fn recipient_phrase(recipient: &Recipient) -> String {
+    let hidden = if recipient.is_named { "" } else { ", and is named neither in To nor in Cc" };
+    format!("{} accepts \"{}\"{hidden}", recipient.address, recipient.method.label())
+}
+
 fn reason_sentence(reason: &Reason) -> String {
     match reason {
         Reason::FilteringMethod => "the mailbox's filtering method is No email messages".to_owned(),
+        Reason::NotAccepted(recipients) => {
+            let asked: Vec<String> = recipients.iter().map(recipient_phrase).collect();
+            format!("no recipient accepts it ({})", asked.join("; "))
+        }
         Reason::BeforeProcessEmailFrom(from) => format!("it was received before Process Email From, {from}"),
         Reason::NotEmail(class) => format!("it is no email but an item of class {class}"),
         Reason::Gone => "it was deleted or moved before it could be read".to_owned(),

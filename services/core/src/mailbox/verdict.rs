@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::FilteringMethod;
+use super::{Acceptance, FilteringMethod, Recipient};
 use crate::fault::Report;
 
 /// The version of the rules below; a verdict names it (INV-1: one verdict per item and rule version).
-pub const RULE_VERSION: u32 = 1;
+pub const RULE_VERSION: u32 = 2;
 
 /// A message in a mailbox, by what identifies it. No content: verdicts outlive it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Item {
 pub enum Reason {
     /// The filtering method is "No email messages".
     FilteringMethod,
+    /// Nobody who received it accepts it: who was asked, each with the filtering method.
+    NotAccepted(Vec<Recipient>),
     /// It was received before Process Email From.
     BeforeProcessEmailFrom(Timestamp),
     /// It is no email: a meeting request, a contact, a post.
@@ -43,6 +45,8 @@ pub enum Decision {
         email_id: Uuid,
         /// False if another mailbox had brought it before.
         created: bool,
+        /// By whom it was accepted; absent from verdicts of the first rule version.
+        acceptance: Option<Acceptance>,
     },
     /// It is not, for a reason.
     NotTracked(Reason),
@@ -89,7 +93,11 @@ pub fn judge_listed(listed: &Listed, filtering: FilteringMethod, from: Option<Ti
         return Some(Reason::BeforeProcessEmailFrom(from));
     }
     match filtering {
-        FilteringMethod::AllMessages => None,
+        // What the other methods accept is known only when the message was read.
+        FilteringMethod::AllMessages
+        | FilteringMethod::Responses
+        | FilteringMethod::FromPeople
+        | FilteringMethod::FromRecords => None,
         FilteringMethod::NoMessages => Some(Reason::FilteringMethod),
     }
 }

@@ -1,6 +1,8 @@
 //! Verdicts and deferrals.
 
-use postroad_core::mailbox::{Decision, Deferral, Item, Reason, Verdict};
+use postroad_core::mailbox::{
+    Acceptance, Correlation, CorrelationMethod, Decision, Deferral, FilteringMethod, Item, Reason, Recipient, Verdict,
+};
 use postroad_proto::journal::v1::verdict::Decision as StoredDecision;
 use uuid::Uuid;
 
@@ -42,9 +44,11 @@ fn read_item(item: stored::Item) -> Option<Item> {
 
 fn write_decision(decision: &Decision) -> StoredDecision {
     match decision {
-        Decision::Tracked { email_id, created } => {
-            StoredDecision::Tracked(stored::Tracked { email_id: email_id.to_string(), created: *created })
-        }
+        Decision::Tracked { email_id, created, acceptance } => StoredDecision::Tracked(stored::Tracked {
+            email_id: email_id.to_string(),
+            created: *created,
+            acceptance: acceptance.as_ref().map(write_acceptance),
+        }),
         Decision::NotTracked(reason) => StoredDecision::NotTracked(write_reason(reason)),
         Decision::Undeliverable { report: fault, attempts, to_move } => {
             let (attempts, to_move) = (*attempts, *to_move);
@@ -55,9 +59,14 @@ fn write_decision(decision: &Decision) -> StoredDecision {
 
 fn read_decision(decision: StoredDecision) -> Option<Decision> {
     Some(match decision {
-        StoredDecision::Tracked(tracked) => {
-            Decision::Tracked { email_id: Uuid::parse_str(&tracked.email_id).ok()?, created: tracked.created }
-        }
+        StoredDecision::Tracked(tracked) => Decision::Tracked {
+            email_id: Uuid::parse_str(&tracked.email_id).ok()?,
+            created: tracked.created,
+            acceptance: match tracked.acceptance {
+                None => None,
+                Some(acceptance) => Some(read_acceptance(acceptance)?),
+            },
+        },
         StoredDecision::NotTracked(not) => Decision::NotTracked(read_reason(not)?),
         StoredDecision::Undeliverable(undeliverable) => Decision::Undeliverable {
             report: read_report(undeliverable.report?),
@@ -65,6 +74,41 @@ fn read_decision(decision: StoredDecision) -> Option<Decision> {
             to_move: undeliverable.to_move,
         },
     })
+}
+
+fn write_acceptance(acceptance: &Acceptance) -> stored::Acceptance {
+    let Acceptance { address, method, correlation } = acceptance.clone();
+    stored::Acceptance {
+        address,
+        filtering_method: method.number(),
+        correlation_method: correlation.map_or(0, |correlation| match correlation.method {
+            CorrelationMethod::InReplyTo => 1,
+            CorrelationMethod::References => 2,
+        }),
+        correlated_email_id: correlation.map(|correlation| correlation.email_id.to_string()).unwrap_or_default(),
+    }
+}
+
+fn read_acceptance(acceptance: stored::Acceptance) -> Option<Acceptance> {
+    let email_id = || Uuid::parse_str(&acceptance.correlated_email_id).ok();
+    let correlation = match acceptance.correlation_method {
+        0 => None,
+        1 => Some(Correlation { method: CorrelationMethod::InReplyTo, email_id: email_id()? }),
+        2 => Some(Correlation { method: CorrelationMethod::References, email_id: email_id()? }),
+        _ => return None,
+    };
+    let method = FilteringMethod::by_number(acceptance.filtering_method)?;
+    Some(Acceptance { address: acceptance.address, method, correlation })
+}
+
+fn write_recipient(recipient: &Recipient) -> stored::Recipient {
+    let Recipient { address, method, is_named } = recipient.clone();
+    stored::Recipient { address, filtering_method: method.number(), is_named }
+}
+
+fn read_recipient(recipient: stored::Recipient) -> Option<Recipient> {
+    let stored::Recipient { address, filtering_method, is_named } = recipient;
+    Some(Recipient { address, method: FilteringMethod::by_number(filtering_method)?, is_named })
 }
 
 fn write_reason(reason: &Reason) -> stored::NotTracked {
@@ -76,6 +120,9 @@ fn write_reason(reason: &Reason) -> stored::NotTracked {
         }
         Reason::NotEmail(class) => stored::NotTracked { item_class: class.clone(), ..plain(3) },
         Reason::Gone => plain(4),
+        Reason::NotAccepted(recipients) => {
+            stored::NotTracked { recipients: recipients.iter().map(write_recipient).collect(), ..plain(5) }
+        }
     }
 }
 
@@ -85,6 +132,7 @@ fn read_reason(not: stored::NotTracked) -> Option<Reason> {
         2 => Reason::BeforeProcessEmailFrom(at(not.process_email_from)?),
         3 => Reason::NotEmail(not.item_class),
         4 => Reason::Gone,
+        5 => Reason::NotAccepted(not.recipients.into_iter().map(read_recipient).collect::<Option<_>>()?),
         _ => return None,
     })
 }

@@ -50,6 +50,9 @@ pub fn apply(draft: &mut Draft, settings: &MailboxSettings, mask: &Mask) -> Resu
     if mask.has("filtering_method") {
         draft.filtering_method = match settings.filtering_method() {
             WireFilteringMethod::Unspecified | WireFilteringMethod::AllMessages => FilteringMethod::AllMessages,
+            WireFilteringMethod::Responses => FilteringMethod::Responses,
+            WireFilteringMethod::FromPeople => FilteringMethod::FromPeople,
+            WireFilteringMethod::FromRecords => FilteringMethod::FromRecords,
             WireFilteringMethod::NoMessages => FilteringMethod::NoMessages,
         };
     }

@@ -60,6 +60,9 @@ fn settings(settings: &Settings) -> MailboxSettings {
     };
     let filtering_method = match settings.filtering_method {
         FilteringMethod::AllMessages => WireFilteringMethod::AllMessages,
+        FilteringMethod::Responses => WireFilteringMethod::Responses,
+        FilteringMethod::FromPeople => WireFilteringMethod::FromPeople,
+        FilteringMethod::FromRecords => WireFilteringMethod::FromRecords,
         FilteringMethod::NoMessages => WireFilteringMethod::NoMessages,
     };
     MailboxSettings {

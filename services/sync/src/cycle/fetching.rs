@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use futures::{StreamExt as _, TryStreamExt as _};
 use postroad_core::{
     fault::{Code, Report},
-    mailbox::{Item, ItemOutcome, ItemResult, Mailbox, Reason},
+    mailbox::{Acceptance, Item, ItemOutcome, ItemResult, Known, Mailbox, Reason, Recipient, accept},
 };
-use postroad_proto::crm::v1::EmailSource;
+use postroad_proto::crm::v1::{EmailSource, PartyRole};
 
 use super::Stop;
 use crate::{
     crm::Refused,
     exchange::{Exchange, Failure, ItemFailure, Message},
-    message::compose,
+    message::{Composed, compose},
     worker::Worker,
 };
 
@@ -99,11 +99,47 @@ async fn promote(worker: &Worker, mailbox: &Mailbox, item: Item, message: Messag
         received: item.received.or(message.received),
         ..item
     };
+    let acceptance = match accepted(worker, mailbox, &composed).await {
+        Ok(Ok(acceptance)) => acceptance,
+        Ok(Err(reason)) => return Ok(outcome(item, ItemResult::Skipped(reason))),
+        Err(refused) => return refusal(item, refused),
+    };
     match worker.crm.promote(composed, source).await {
-        Ok((email_id, created)) => Ok(outcome(item, ItemResult::Promoted { email_id, created })),
-        Err(Refused::Message(report)) => Ok(outcome(item, ItemResult::Failed(report))),
-        Err(Refused::Unavailable(report)) => Err(Stop::Fault(report)),
+        Ok((email_id, created)) => Ok(outcome(item, ItemResult::Promoted { email_id, created, acceptance })),
+        Err(refused) => refusal(item, refused),
     }
+}
+
+fn refusal(item: Item, refused: Refused) -> Result<ItemOutcome, Stop> {
+    match refused {
+        Refused::Message(report) => Ok(outcome(item, ItemResult::Failed(report))),
+        Refused::Unavailable(report) => Err(Stop::Fault(report)),
+    }
+}
+
+/// By whom a message is accepted: this mailbox, or another one that it names (spec §3.3).
+async fn accepted(
+    worker: &Worker,
+    mailbox: &Mailbox,
+    message: &Composed,
+) -> Result<Result<Acceptance, Reason>, Refused> {
+    let own = mailbox.settings.address.as_str();
+    let roles = [PartyRole::To, PartyRole::Cc];
+    let named = message.email.parties.iter().filter(|party| roles.contains(&party.role()));
+    let mut named: Vec<String> = named.map(|party| party.address.to_lowercase()).collect();
+    named.sort();
+    named.dedup();
+    let is_named = named.iter().any(|address| address.eq_ignore_ascii_case(own));
+    let mut recipients =
+        vec![Recipient { address: own.to_owned(), method: mailbox.settings.filtering_method, is_named }];
+    named.retain(|address| !address.eq_ignore_ascii_case(own));
+    recipients.extend(worker.directory.recipients(&named));
+    // What accepts everything needs no question.
+    let known = match accept(&recipients, &Known::default()) {
+        Some(acceptance) if acceptance.method.accepts_everything() => return Ok(Ok(acceptance)),
+        _ => worker.crm.known(message).await?,
+    };
+    Ok(accept(&recipients, &known).ok_or(Reason::NotAccepted(recipients)))
 }
 
 const fn outcome(item: Item, result: ItemResult) -> ItemOutcome {

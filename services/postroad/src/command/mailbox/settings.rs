@@ -36,7 +36,7 @@ pub struct Flags {
     #[arg(long, value_name = "METHOD", value_parser = contract::choice("SYNCHRONIZATION_METHOD", METHODS, SynchronizationMethod::from_str_name))]
     appointments_contacts_tasks_method: Option<SynchronizationMethod>,
     /// Which received messages become activities [default: all_messages]
-    #[arg(long, value_name = "METHOD", value_parser = contract::choice("FILTERING_METHOD", &["all_messages", "no_messages"], FilteringMethod::from_str_name))]
+    #[arg(long, value_name = "METHOD", value_parser = contract::choice("FILTERING_METHOD", &["all_messages", "responses", "from_people", "from_records", "no_messages"], FilteringMethod::from_str_name))]
     filtering_method: Option<FilteringMethod>,
     /// Process no email received before: a time, a date (UTC), or `none`; the later of this and the profile's counts
     #[arg(long, value_name = "TIME")]

@@ -114,6 +114,9 @@ pub fn facts(output: &mut Output, mailbox: &Mailbox) -> Result<(), Failure> {
         direction_text(settings.appointments_contacts_tasks_method(), mailbox.appointments_contacts_tasks.as_ref());
     let name = if settings.name == settings.email_address { String::new() } else { settings.name.clone() };
     let filtering = match settings.filtering_method() {
+        FilteringMethod::Responses => "responses to email of the CRM",
+        FilteringMethod::FromPeople => "from leads, contacts and accounts",
+        FilteringMethod::FromRecords => "from records of the CRM",
         FilteringMethod::NoMessages => "no messages",
         FilteringMethod::AllMessages | FilteringMethod::Unspecified => "all messages",
     };
