@@ -6,6 +6,10 @@ use uuid::Uuid;
 
 use crate::{Aggregate, Refusal};
 
+mod correlation;
+
+pub use correlation::{Answering, Correlation, CorrelationMethod, conversation, correlate};
+
 /// The namespace of activity ids; pinned, or a message would be promoted twice.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_8c52_9a77_4d0e_8a53_0d9c_21b7_4e10);
 
@@ -101,6 +105,12 @@ pub struct Email {
     pub message_id: Option<String>,
     /// In-Reply-To.
     pub in_reply_to: Option<String>,
+    /// The message ids in References, the oldest first.
+    pub references: Vec<String>,
+    /// Outlook's conversation index.
+    pub conversation_index: Vec<u8>,
+    /// The email of the CRM that it answers, as the CRM found when it was promoted.
+    pub correlation: Option<Correlation>,
     /// Subject.
     pub subject: String,
     /// When it was sent, by its own Date.
@@ -207,6 +217,9 @@ mod tests {
             direction: Direction::Incoming,
             message_id: Some("<a@x>".into()),
             in_reply_to: None,
+            references: Vec::new(),
+            conversation_index: Vec::new(),
+            correlation: None,
             subject: "Hello".into(),
             sent_at: None,
             received_at: None,

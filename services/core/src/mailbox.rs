@@ -21,7 +21,7 @@ mod schedule;
 mod timeline;
 mod verdict;
 
-pub use acceptance::{Acceptance, Correlation, CorrelationMethod, Known, Recipient, accept};
+pub use acceptance::{Acceptance, Known, Recipient, accept};
 pub use administration::{AdminCommand, AdminFacts, Administration, ProfileFacts};
 pub use cycle::{CycleCommand, CycleFacts, Cycles, ItemOutcome, ItemResult};
 pub use draft::{Draft, FIELDS};

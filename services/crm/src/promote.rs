@@ -7,7 +7,7 @@ use futures::Stream;
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, Refusal,
-    email::{Event, Promote, Rules},
+    email::{Answering, Event, Promote, Rules},
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
 use postroad_proto::crm::v1::PromoteEmailRequest;
@@ -69,6 +69,13 @@ where
         for party in &mut wanted.email.parties {
             party.record_id = view.party(&party.address);
         }
+        let email = &wanted.email;
+        let answering = Answering {
+            in_reply_to: email.in_reply_to.as_slice(),
+            references: &email.references,
+            conversation_index: &email.conversation_index,
+        };
+        wanted.email.correlation = view.answered(answering, Some(email.id));
     });
     commit(journal, store, actor, &wanted, now).await
 }

@@ -27,9 +27,6 @@ use crate::{
 /// The largest query of a search, in characters.
 const QUERY: usize = 1000;
 
-/// The most message ids in a header.
-const REFERENCES: u64 = 1000;
-
 /// The pieces in which content is given, in bytes.
 const PIECE: usize = 256 * 1024;
 
@@ -117,22 +114,25 @@ impl CrmService for Service {
 
     async fn match_email(&self, request: Request<MatchEmailRequest>) -> Result<Response<MatchEmailResponse>, Status> {
         let request = request.into_inner();
-        within("in_reply_to", request.in_reply_to.len() as u64, 0, REFERENCES)
-            .and_then(|()| within("references", request.references.len() as u64, 0, REFERENCES))
+        let most = wire::REFERENCES;
+        within("in_reply_to", request.in_reply_to.len() as u64, 0, most)
+            .and_then(|()| within("references", request.references.len() as u64, 0, most))
+            .and_then(|()| {
+                let length = request.conversation_index.len() as u64;
+                within("conversation_index", length, 0, wire::CONVERSATION_INDEX)
+            })
             .map_err(|refusal| status::refused(&refusal))?;
-        // The youngest reference is the one that was answered.
-        let answered = request.in_reply_to.iter().map(|id| (id, CorrelationMethod::InReplyTo));
-        let referred = request.references.iter().rev().map(|id| (id, CorrelationMethod::References));
+        let answering = email::Answering {
+            in_reply_to: &request.in_reply_to,
+            references: &request.references,
+            conversation_index: &request.conversation_index,
+        };
         let (found, sender) = self.store.read(|view| {
-            let known = |id: &String| {
-                let is_id = !email::normalized(id).is_empty();
-                is_id.then(|| email::activity_id(Some(id), "")).filter(|id| view.activity(*id).is_some())
-            };
-            let found = answered.chain(referred).find_map(|(id, method)| known(id).map(|id| (id, method)));
             let sender = view.party(&request.sender_address).and_then(|id| view.by_id(id)).map(wire::record);
-            (found, sender)
+            (view.answered(answering, None), sender)
         });
-        let (email_id, method) = found.map_or_else(Default::default, |(id, method)| (id.to_string(), method));
+        let email_id = found.map(|found| found.email_id.to_string()).unwrap_or_default();
+        let method = found.map_or(CorrelationMethod::Unspecified, wire::correlation_method);
         Ok(Response::new(MatchEmailResponse { email_id, method: method.into(), sender }))
     }
 

@@ -19,6 +19,10 @@ const HEADER: u64 = 512 * 1024;
 const PARTIES: u64 = 5000;
 const ATTACHMENTS: u64 = 1000;
 const ADDRESSES: u64 = 100;
+/// The most message ids in a header.
+pub const REFERENCES: u64 = 1000;
+/// The longest conversation index, in bytes (spec §3.4).
+pub const CONVERSATION_INDEX: u64 = 2048;
 
 /// The kind of a record; `None` where it is not said.
 pub fn kind(field: &str, kind: i32) -> Result<Option<record::Kind>, Refusal> {
@@ -90,6 +94,8 @@ pub fn contents(email: &Email) -> impl Iterator<Item = (String, &Content)> {
 fn email(email: wire::Email) -> Result<Email, Refusal> {
     within("parties", email.parties.len() as u64, 0, PARTIES)?;
     within("attachments", email.attachments.len() as u64, 0, ATTACHMENTS)?;
+    within("references", email.references.len() as u64, 0, REFERENCES)?;
+    within("conversation_index", email.conversation_index.len() as u64, 0, CONVERSATION_INDEX)?;
     let message_id = some(email.message_id).filter(|id| !email::normalized(id).is_empty());
     let mime = email.mime.map(|mime| content("mime", mime)).transpose()?;
     if message_id.is_none() && mime.is_none() {
@@ -110,6 +116,9 @@ fn email(email: wire::Email) -> Result<Email, Refusal> {
             wire::EmailDirection::Outgoing => Direction::Outgoing,
         },
         in_reply_to: some(email.in_reply_to),
+        references: email.references,
+        conversation_index: email.conversation_index,
+        correlation: None,
         subject: email.subject,
         sent_at: time("sent_at", email.sent_at.as_ref())?,
         received_at: time("received_at", email.received_at.as_ref())?,
@@ -178,6 +187,19 @@ pub fn activity(activity: &Activity) -> wire::Email {
         attachments: email.attachments.iter().map(attachment_out).collect(),
         sources: activity.sources.iter().map(source_out).collect(),
         promoted_at: Some(timestamp(activity.promoted_at)),
+        references: email.references.clone(),
+        conversation_index: email.conversation_index.clone(),
+        correlated_email_id: email.correlation.map(|found| found.email_id.to_string()).unwrap_or_default(),
+        correlation_method: email.correlation.map_or(wire::CorrelationMethod::Unspecified, correlation_method).into(),
+    }
+}
+
+/// How a correlation was found, for the wire.
+pub const fn correlation_method(correlation: email::Correlation) -> wire::CorrelationMethod {
+    match correlation.method {
+        email::CorrelationMethod::InReplyTo => wire::CorrelationMethod::InReplyTo,
+        email::CorrelationMethod::References => wire::CorrelationMethod::References,
+        email::CorrelationMethod::ConversationIndex => wire::CorrelationMethod::ConversationIndex,
     }
 }
 

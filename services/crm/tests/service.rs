@@ -314,6 +314,7 @@ async fn a_message_is_matched_with_what_it_answers_and_who_sent_it() {
             in_reply_to: owned(in_reply_to),
             references: owned(references),
             sender_address: sender.to_owned(),
+            conversation_index: Vec::new(),
         };
         let answer = crm.client.clone().match_email(request).await.unwrap().into_inner();
         (answer.email_id.clone(), answer.method(), answer.sender.map(|record| record.kind()))

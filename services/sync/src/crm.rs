@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use postroad_core::{
+    email::{Correlation, CorrelationMethod},
     fault::{Code, Report},
-    mailbox::{Correlation, CorrelationMethod, Known},
+    mailbox::Known,
     record::Kind,
 };
 use postroad_proto::crm::v1::{
@@ -44,13 +45,11 @@ pub trait Crm: Send + Sync {
 impl Crm for CrmServiceClient<Channel> {
     async fn known(&self, message: &Composed) -> Result<Known, Refused> {
         let from = message.email.parties.iter().find(|party| party.role() == PartyRole::From);
-        let mut references = message.references.clone();
-        // The youngest ones say most, and a header can be made as long as one likes.
-        references.drain(..references.len().saturating_sub(REFERENCES));
         let request = MatchEmailRequest {
             in_reply_to: message.in_reply_to.iter().take(REFERENCES).cloned().collect(),
-            references,
+            references: message.email.references.clone(),
             sender_address: from.map(|party| party.address.clone()).unwrap_or_default(),
+            conversation_index: message.email.conversation_index.clone(),
         };
         let answer = self.clone().match_email(request).await.map_err(|error| {
             let report = status::report_of(&error, Code::CrmUnavailable);
@@ -61,6 +60,7 @@ impl Crm for CrmServiceClient<Channel> {
             WireMethod::Unspecified => None,
             WireMethod::InReplyTo => Some(CorrelationMethod::InReplyTo),
             WireMethod::References => Some(CorrelationMethod::References),
+            WireMethod::ConversationIndex => Some(CorrelationMethod::ConversationIndex),
         };
         let email_id = Uuid::parse_str(&answer.email_id).ok();
         let correlation = method.zip(email_id).map(|(method, email_id)| Correlation { method, email_id });

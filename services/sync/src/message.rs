@@ -1,5 +1,6 @@
 //! From a message as Exchange gives it to an email activity. Pure; malformed mail is kept as far as it can be read.
 
+use base64::Engine as _;
 use bytes::Bytes;
 use jiff::Timestamp;
 use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _, PartType};
@@ -10,6 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::exchange::Message;
 
+/// The most references (crm.proto).
+const REFERENCES: usize = 1000;
+/// The longest conversation index, in bytes (crm.proto).
+const CONVERSATION_INDEX: usize = 2048;
+
 /// An activity and its contents, in the order in which crm.proto wants them.
 #[derive(Clone, Debug, Default)]
 pub struct Composed {
@@ -17,10 +23,8 @@ pub struct Composed {
     pub email: Email,
     /// Text, HTML, MIME, attachments: those that the activity names.
     pub contents: Vec<Bytes>,
-    /// The message ids in In-Reply-To.
+    /// The message ids in In-Reply-To; an activity keeps the first.
     pub in_reply_to: Vec<String>,
-    /// Those in References, the oldest first.
-    pub references: Vec<String>,
 }
 
 /// Makes an activity of a received message.
@@ -41,7 +45,11 @@ pub fn compose(message: &Message) -> Composed {
     if let Some(parsed) = &parsed {
         headers(email, parsed);
         composed.in_reply_to = message_ids(parsed.in_reply_to());
-        composed.references = message_ids(parsed.references());
+        composed.email.references = message_ids(parsed.references());
+        let length = composed.email.references.len();
+        // The youngest ones say most, and a header can be made as long as one likes.
+        composed.email.references.drain(..length.saturating_sub(REFERENCES));
+        composed.email.conversation_index = conversation_index(parsed);
         bodies(&mut composed, parsed);
         attachments = attached(parsed);
     }
@@ -79,6 +87,14 @@ fn headers(email: &mut Email, parsed: &mail_parser::Message<'_>) {
             });
         }
     }
+}
+
+/// Outlook's index, which it puts into a header of its own; what is no Base64 or too long is none.
+fn conversation_index(parsed: &mail_parser::Message<'_>) -> Vec<u8> {
+    let text = parsed.header_raw("Thread-Index").unwrap_or_default();
+    let text: String = text.split_whitespace().collect();
+    let index = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+    if index.len() <= CONVERSATION_INDEX { index } else { Vec::new() }
 }
 
 fn message_ids(header: &HeaderValue<'_>) -> Vec<String> {
@@ -168,6 +184,20 @@ mod tests {
         assert_eq!(email.attachments[0].name, "a.pdf");
         assert_eq!(composed.contents.last().unwrap().as_ref(), b"%PDF");
         assert_eq!(composed.contents.len(), 3, "text, MIME and the attachment");
+    }
+
+    #[test]
+    fn what_a_message_answers_is_read_from_its_headers() {
+        let mime = concat!(
+            "From: ada@contoso.example\r\nIn-Reply-To: <0@x> <1@x>\r\nReferences: <a@x>\r\n <b@x>\r\n",
+            "Thread-Index: AQEBAQEBAQEBAQEBAQEB\r\n AQEBAQEBAQICAgIC\r\n\r\nText"
+        );
+        let composed = compose(&message(mime));
+        assert_eq!(composed.in_reply_to, ["<0@x>", "<1@x>"]);
+        assert_eq!(composed.email.references, ["<a@x>", "<b@x>"]);
+        assert_eq!(composed.email.conversation_index.len(), 27);
+        let damaged = compose(&message("From: a@x.example\r\nThread-Index: no base64!\r\nReferences: \r\n\r\nText"));
+        assert!(damaged.email.conversation_index.is_empty() && damaged.email.references.is_empty());
     }
 
     #[test]

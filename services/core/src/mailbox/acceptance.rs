@@ -1,28 +1,8 @@
 //! Whether a message is accepted: by which recipient's filtering method, and why (spec §3.3, §3.4).
 
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
 use super::FilteringMethod;
-use crate::record;
-
-/// How a message was found to answer an email of the CRM, in the order in which the methods are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CorrelationMethod {
-    /// Its header In-Reply-To names the email.
-    InReplyTo,
-    /// Its header References does; the original does not look there.
-    References,
-}
-
-/// The email of the CRM that a message answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correlation {
-    /// How that was found.
-    pub method: CorrelationMethod,
-    /// The email's activity.
-    pub email_id: Uuid,
-}
+use crate::{email::Correlation, record};
+use serde::{Deserialize, Serialize};
 
 /// What the CRM knows about a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,8 +82,10 @@ pub fn accept(recipients: &[Recipient], known: &Known) -> Option<Acceptance> {
 mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::email::CorrelationMethod;
 
     fn recipient(address: &str, method: FilteringMethod) -> Recipient {
         Recipient { address: address.to_owned(), method, is_named: true }

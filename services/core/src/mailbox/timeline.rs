@@ -2,10 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Acceptance, Approval, Correlation, CorrelationMethod, Decision, Direction, Event, Reason, Recipient, Trigger,
-    Verdict,
-};
+use super::{Acceptance, Approval, Decision, Direction, Event, Reason, Recipient, Trigger, Verdict};
+use crate::email::Correlation;
 use crate::fault::Report;
 
 /// What an event says to a person; more than one sentence where messages were decided.
@@ -85,11 +83,7 @@ fn acceptance_sentence(acceptance: &Acceptance) -> String {
     match acceptance.correlation {
         None => by,
         Some(Correlation { method, email_id }) => {
-            let header = match method {
-                CorrelationMethod::InReplyTo => "In-Reply-To",
-                CorrelationMethod::References => "References",
-            };
-            format!("{by}; it answers the email activity {email_id} ({header})")
+            format!("{by}; it answers the email activity {email_id} ({})", method.name())
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct View {
     newest: BTreeMap<Position, Arc<Row>>,
     /// By the mailbox's id and by its address.
     by_mailbox: HashMap<String, BTreeSet<Position>>,
+    /// The first activity of each conversation.
+    conversations: HashMap<Vec<u8>, Uuid>,
 }
 
 impl View {
@@ -105,6 +107,9 @@ impl View {
                 self.by_mailbox.entry(key).or_default().insert(position);
             }
         }
+        if let Some(base) = email::conversation(&activity.email.conversation_index) {
+            self.conversations.entry(base.to_vec()).or_insert(id);
+        }
         let text = searched(&activity);
         let row = Arc::new(Row { activity, sequence, position, text });
         self.newest.insert(position, Arc::clone(&row));
@@ -139,6 +144,12 @@ impl View {
             .range((start, std::ops::Bound::Unbounded))
             .filter_map(|(_, id)| self.records.get(id))
             .filter(move |record| kind.is_none_or(|kind| record.kind == kind))
+    }
+
+    /// The activity that a message answers; `own` is that of the message itself.
+    pub fn answered(&self, answering: email::Answering<'_>, own: Option<Uuid>) -> Option<email::Correlation> {
+        let is_known = |id| self.emails.contains_key(&id);
+        email::correlate(answering, own, is_known, |base| self.conversations.get(base).copied())
     }
 
     /// An activity by its id.

@@ -3,7 +3,10 @@
 use postroad_core::email::{Attachment, Content, Direction, Email, Event, Party, Role, Source};
 use uuid::Uuid;
 
-use super::{Stored, at, maybe_at, some, stored, time};
+use super::{
+    Stored, at, maybe_at, some, stored, time,
+    verdict::{correlation_number, read_correlation},
+};
 
 pub fn encode(event: &Event) -> Stored {
     match event {
@@ -37,6 +40,9 @@ fn write(email: &Email) -> stored::EmailPromoted {
         direction,
         message_id,
         in_reply_to,
+        references,
+        conversation_index,
+        correlation,
         subject,
         sent_at,
         received_at,
@@ -63,6 +69,10 @@ fn write(email: &Email) -> stored::EmailPromoted {
         attachments: attachments.into_iter().map(write_attachment).collect(),
         source: None,
         at: None,
+        references,
+        conversation_index,
+        correlation_method: correlation_number(correlation),
+        correlated_email_id: correlation.map(|correlation| correlation.email_id.to_string()).unwrap_or_default(),
     }
 }
 
@@ -76,6 +86,9 @@ fn read(id: Uuid, event: stored::EmailPromoted) -> Option<Email> {
         },
         message_id: some(event.message_id),
         in_reply_to: some(event.in_reply_to),
+        references: event.references,
+        conversation_index: event.conversation_index,
+        correlation: read_correlation(event.correlation_method, &event.correlated_email_id)?,
         subject: event.subject,
         sent_at: maybe_at(event.sent_at)?,
         received_at: maybe_at(event.received_at)?,

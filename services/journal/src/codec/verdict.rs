@@ -1,7 +1,8 @@
 //! Verdicts and deferrals.
 
-use postroad_core::mailbox::{
-    Acceptance, Correlation, CorrelationMethod, Decision, Deferral, FilteringMethod, Item, Reason, Recipient, Verdict,
+use postroad_core::{
+    email::{Correlation, CorrelationMethod},
+    mailbox::{Acceptance, Decision, Deferral, FilteringMethod, Item, Reason, Recipient, Verdict},
 };
 use postroad_proto::journal::v1::verdict::Decision as StoredDecision;
 use uuid::Uuid;
@@ -81,24 +82,36 @@ fn write_acceptance(acceptance: &Acceptance) -> stored::Acceptance {
     stored::Acceptance {
         address,
         filtering_method: method.number(),
-        correlation_method: correlation.map_or(0, |correlation| match correlation.method {
-            CorrelationMethod::InReplyTo => 1,
-            CorrelationMethod::References => 2,
-        }),
+        correlation_method: correlation_number(correlation),
         correlated_email_id: correlation.map(|correlation| correlation.email_id.to_string()).unwrap_or_default(),
     }
 }
 
 fn read_acceptance(acceptance: stored::Acceptance) -> Option<Acceptance> {
-    let email_id = || Uuid::parse_str(&acceptance.correlated_email_id).ok();
-    let correlation = match acceptance.correlation_method {
-        0 => None,
-        1 => Some(Correlation { method: CorrelationMethod::InReplyTo, email_id: email_id()? }),
-        2 => Some(Correlation { method: CorrelationMethod::References, email_id: email_id()? }),
-        _ => return None,
-    };
+    let correlation = read_correlation(acceptance.correlation_method, &acceptance.correlated_email_id)?;
     let method = FilteringMethod::by_number(acceptance.filtering_method)?;
     Some(Acceptance { address: acceptance.address, method, correlation })
+}
+
+/// The stored number of how a correlation was found; 0 for none.
+pub fn correlation_number(correlation: Option<Correlation>) -> u32 {
+    correlation.map_or(0, |correlation| match correlation.method {
+        CorrelationMethod::InReplyTo => 1,
+        CorrelationMethod::References => 2,
+        CorrelationMethod::ConversationIndex => 3,
+    })
+}
+
+/// `None` where it cannot be read, `Some(None)` where there is none.
+pub fn read_correlation(method: u32, email_id: &str) -> Option<Option<Correlation>> {
+    let method = match method {
+        0 => return Some(None),
+        1 => CorrelationMethod::InReplyTo,
+        2 => CorrelationMethod::References,
+        3 => CorrelationMethod::ConversationIndex,
+        _ => return None,
+    };
+    Some(Some(Correlation { method, email_id: Uuid::parse_str(email_id).ok()? }))
 }
 
 fn write_recipient(recipient: &Recipient) -> stored::Recipient {

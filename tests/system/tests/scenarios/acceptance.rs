@@ -2,7 +2,7 @@
 
 use mockex::Delivery;
 use postroad_proto::{
-    crm::v1::{Record, RecordKind, SaveRecordRequest},
+    crm::v1::{CorrelationMethod, GetEmailRequest, Record, RecordKind, SaveRecordRequest},
     mailbox::v1::{FilteringMethod, MailboxSettings, UpdateMailboxRequest},
     sync::v1::{ExplainMessageRequest, MessageVerdict},
 };
@@ -59,6 +59,20 @@ async fn each_filtering_method_accepts_what_it_says_and_tells_why() {
     assert!(later.tracked && later.sentence.contains("(References)"), "{}", later.sentence);
     let foreign = verdict(&scene, PAUL, "foreign", PAUL, "In-Reply-To: <nobody-knows@x.example>\r\n").await;
     assert!(!foreign.tracked, "{}", foreign.sentence);
+
+    // Outlook's conversations.
+    let begun = "Thread-Index: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==\r\n";
+    let begun = verdict(&scene, SALES, "begun", SALES, begun).await;
+    let turn = "Thread-Index: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQICAgIC\r\n";
+    let turn = verdict(&scene, PAUL, "turn", PAUL, turn).await;
+    assert!(turn.tracked && turn.sentence.contains("(conversation index)"), "{}", turn.sentence);
+    // The activity itself says what it answers.
+    let request = GetEmailRequest { email: turn.email_id };
+    let email = scene.deployment.crm().get_email(request).await.unwrap().into_inner().email.unwrap();
+    assert_eq!(
+        (email.correlated_email_id.clone(), email.correlation_method()),
+        (begun.email_id, CorrelationMethod::ConversationIndex)
+    );
 
     // Every recipient is asked, not only the mailbox that is processed.
     let both = verdict(&scene, PAUL, "both", &format!("{PAUL}, {SALES}"), "").await;

@@ -1,7 +1,7 @@
 //! How email activities and verdicts are shown.
 
 use postroad_proto::{
-    crm::v1::{Content, Email, EmailDirection, Party, PartyRole},
+    crm::v1::{Content, CorrelationMethod, Email, EmailDirection, Party, PartyRole},
     sync::v1::MessageVerdict,
 };
 
@@ -54,6 +54,17 @@ pub fn table(output: &mut Output, emails: &[Email], total: u64) -> Result<(), Fa
     Ok(())
 }
 
+/// The activity that an activity answers, and how that was found.
+fn answers(email: &Email) -> String {
+    let how = match email.correlation_method() {
+        CorrelationMethod::Unspecified => return String::new(),
+        CorrelationMethod::InReplyTo => "In-Reply-To",
+        CorrelationMethod::References => "References",
+        CorrelationMethod::ConversationIndex => "conversation index",
+    };
+    format!("{} ({how})", email.correlated_email_id)
+}
+
 /// An activity with its parties and contents.
 pub fn facts(output: &mut Output, email: &Email) -> Result<(), Failure> {
     let sources: Vec<&str> = email.sources.iter().map(|source| source.email_address.as_str()).collect();
@@ -62,6 +73,7 @@ pub fn facts(output: &mut Output, email: &Email) -> Result<(), Failure> {
         ("id", email.id.clone()),
         ("message id", email.message_id.clone()),
         ("in reply to", email.in_reply_to.clone()),
+        ("answers", answers(email)),
         ("direction", direction(email).to_owned()),
         ("from", parties(email, PartyRole::From)),
         ("sender", parties(email, PartyRole::Sender)),
