@@ -7,8 +7,10 @@ use uuid::Uuid;
 use crate::{Aggregate, Refusal};
 
 mod correlation;
+mod omission;
 
 pub use correlation::{Answering, Correlation, CorrelationMethod, conversation, correlate};
+pub use omission::{Limits, Omission};
 
 /// The namespace of activity ids; pinned, or a message would be promoted twice.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_8c52_9a77_4d0e_8a53_0d9c_21b7_4e10);
@@ -90,8 +92,10 @@ pub struct Attachment {
     pub content_id: Option<String>,
     /// Whether it is shown inside the body.
     pub inline: bool,
-    /// Its content.
+    /// Its content; not kept where it is omitted.
     pub content: Content,
+    /// Why its content is not kept.
+    pub omission: Option<Omission>,
 }
 
 /// A message as an activity.

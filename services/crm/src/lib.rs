@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use postroad_core::email;
 use postroad_proto::crm::v1::crm_service_server::{CrmServiceServer, SERVICE_NAME};
 use postroad_rig::{Context, Error};
 
@@ -18,6 +19,7 @@ mod service;
 pub mod store;
 mod wire;
 
+pub use promote::Limits;
 pub use service::Service;
 
 /// The largest message that a call may carry: a header at its limit, or a piece of content, with room to spare.
@@ -35,7 +37,19 @@ pub async fn run(context: Context) -> Result<(), Error> {
         () = context.shutdown.cancelled() => return Ok(()),
     }
     let contents = content::Contents::new(Arc::new(objects));
-    let service = Service::new(context.journal.clone(), store, contents, context.config.crm.max_message_bytes);
+    let config = &context.config.crm;
+    let limits = Limits {
+        message: config.max_message_bytes,
+        attachments: email::Limits {
+            bytes: config.max_attachment_bytes,
+            blocked: config
+                .blocked_attachments
+                .iter()
+                .map(|name| name.trim_start_matches('.').to_lowercase())
+                .collect(),
+        },
+    };
+    let service = Service::new(context.journal.clone(), store, contents, limits);
     let server = CrmServiceServer::new(service).max_decoding_message_size(MAX_CALL_BYTES);
     let routes = tonic::service::Routes::new(server);
     postroad_rig::serve(&context, context.config.crm.listen, routes, &[SERVICE_NAME]).await

@@ -3,11 +3,13 @@
 //! Contents are stored first, the commit comes last: an activity never names content that is not there. A crash in between
 //! leaves content that the next attempt finds again by its digest.
 
+use std::collections::HashSet;
+
 use futures::Stream;
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, Refusal,
-    email::{Answering, Event, Promote, Rules},
+    email::{self, Answering, Email, Event, Promote, Rules},
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
 use postroad_proto::crm::v1::PromoteEmailRequest;
@@ -43,22 +45,40 @@ pub struct Promoted {
     pub created: bool,
 }
 
-/// Promotes the message that a stream carries. `most` is the limit of all its contents together, in bytes.
+/// What is taken of a message.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// All contents together, in bytes; a larger message is refused.
+    pub message: u64,
+    /// What is kept of attachments; the email is kept without the others.
+    pub attachments: email::Limits,
+}
+
+/// Promotes the message that a stream carries.
 pub async fn promote<S>(
     journal: &Journal,
     store: &Store,
     contents: &Contents,
     (actor, now): (&Actor, Timestamp),
-    (requests, most): (S, u64),
+    (requests, limits): (S, &Limits),
 ) -> Result<Promoted, Error>
 where
     S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
 {
     let (header, mut pieces) = Pieces::begin(requests).await?;
-    let mut wanted = wire::promotion(header, most).map_err(Broken::from)?;
+    let mut wanted = wire::promotion(header, limits.message).map_err(Broken::from)?;
+    for attachment in &mut wanted.email.attachments {
+        attachment.omission = limits.attachments.omission(&attachment.name, attachment.content.size);
+    }
+    // An attachment may have the same content as one that is kept, under another name.
+    let omitted = omitted(&wanted.email);
     for (field, content) in wire::contents(&wanted.email) {
         let mut part = pieces.next(&field, content);
-        let stored = contents.store(content, &mut part).await;
+        let stored = if omitted.contains(&field) {
+            tokio::io::copy(&mut part, &mut tokio::io::sink()).await.map(drop).map_err(content::Error::Read)
+        } else {
+            contents.store(content, &mut part).await
+        };
         if let Some(broken) = part.broken() {
             return Err(broken.into());
         }
@@ -78,6 +98,13 @@ where
         wanted.email.correlation = view.answered(answering, Some(email.id));
     });
     commit(journal, store, actor, &wanted, now).await
+}
+
+/// The fields of the contents that are read and not kept.
+fn omitted(email: &Email) -> HashSet<String> {
+    let attachments = email.attachments.iter().enumerate();
+    let omitted = attachments.filter(|(_, attachment)| attachment.omission.is_some());
+    omitted.map(|(index, _)| format!("email.attachments[{index}].content")).collect()
 }
 
 async fn commit(

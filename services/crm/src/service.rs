@@ -19,7 +19,7 @@ use crate::{
     content::{self, Contents},
     page,
     pieces::Broken,
-    promote::{self, Promoted},
+    promote::{self, Limits, Promoted},
     store::{Position, Store, Wanted},
     wire,
 };
@@ -36,13 +36,13 @@ pub struct Service {
     journal: Journal,
     store: Arc<Store>,
     contents: Contents,
-    max_message_bytes: u64,
+    limits: Arc<Limits>,
 }
 
 impl Service {
     /// A service over a store that follows the journal.
-    pub fn new(journal: Journal, store: Arc<Store>, contents: Contents, max_message_bytes: u64) -> Self {
-        Self { journal, store, contents, max_message_bytes }
+    pub fn new(journal: Journal, store: Arc<Store>, contents: Contents, limits: Limits) -> Self {
+        Self { journal, store, contents, limits: Arc::new(limits) }
     }
 
     /// Promotes what a stream carries, on behalf of `actor`.
@@ -51,8 +51,7 @@ impl Service {
         S: Stream<Item = Result<PromoteEmailRequest, Status>> + Send + Unpin,
     {
         let by = (&actor, clock::now());
-        let promoted =
-            promote::promote(&self.journal, &self.store, &self.contents, by, (requests, self.max_message_bytes)).await;
+        let promoted = promote::promote(&self.journal, &self.store, &self.contents, by, (requests, &self.limits)).await;
         promoted.map_err(|error| match error {
             promote::Error::Broken(Broken::Refused(refusal)) => status::refused(&refusal),
             promote::Error::Broken(Broken::Lost(status)) => *status,

@@ -154,6 +154,7 @@ fn attachment((at, attachment): (usize, wire::Attachment)) -> Result<Attachment,
         content_id: some(attachment.content_id),
         inline: attachment.inline,
         content: content(&field, sent)?,
+        omission: None,
     })
 }
 
@@ -227,6 +228,13 @@ fn attachment_out(attachment: &Attachment) -> wire::Attachment {
         content_id: attachment.content_id.clone().unwrap_or_default(),
         inline: attachment.inline,
         content: Some(content_out(&attachment.content)),
+        omission: attachment
+            .omission
+            .map_or(wire::Omission::Unspecified, |omission| match omission {
+                email::Omission::Blocked => wire::Omission::Blocked,
+                email::Omission::TooLarge => wire::Omission::TooLarge,
+            })
+            .into(),
     }
 }
 

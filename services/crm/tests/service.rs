@@ -5,16 +5,16 @@ use std::{convert::Infallible, sync::Arc};
 
 use futures::TryStreamExt as _;
 use postroad_crm::{
-    Service,
+    Limits, Service,
     content::{Contents, Memory, digest},
     store::Store,
 };
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
     Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest,
-    ListRecordsRequest, MatchEmailRequest, Party, PartyRole, PromoteEmailRequest, PromoteHeader, ReadContentRequest,
-    Record, RecordKind, SaveRecordRequest, SearchEmailsRequest, crm_service_client::CrmServiceClient,
-    crm_service_server::CrmServiceServer, promote_email_request::Part,
+    ListRecordsRequest, MatchEmailRequest, Omission, Party, PartyRole, PromoteEmailRequest, PromoteHeader,
+    ReadContentRequest, Record, RecordKind, SaveRecordRequest, SearchEmailsRequest,
+    crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer, promote_email_request::Part,
 };
 use postroad_rig::Tasks;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,11 @@ impl Drop for Crm {
     }
 }
 
+fn limits() -> Limits {
+    let blocked = vec!["exe".to_owned()];
+    Limits { message: MOST, attachments: postroad_core::email::Limits { bytes: 3_000_000, blocked } }
+}
+
 async fn crm() -> Crm {
     let (journal, shutdown) = (Journal::memory(), CancellationToken::new());
     let tasks = Tasks::new(shutdown.clone());
@@ -41,7 +46,7 @@ async fn crm() -> Crm {
     tasks.spawn("view", Arc::clone(&store).follow(journal.clone(), shutdown.clone()));
     store.caught_up().await;
     let contents = Contents::new(Arc::new(Memory::default()));
-    let server = CrmServiceServer::new(Service::new(journal.clone(), store, contents, MOST));
+    let server = CrmServiceServer::new(Service::new(journal.clone(), store, contents, limits()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()
@@ -330,4 +335,25 @@ async fn a_message_is_matched_with_what_it_answers_and_who_sent_it() {
     let too_many = vec!["<x@y.example>".to_owned(); 1001];
     let request = MatchEmailRequest { references: too_many, ..Default::default() };
     assert_eq!(crm.client.clone().match_email(request).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn an_email_is_kept_without_the_attachments_that_are_not() {
+    let crm = crm().await;
+    let mut message = message("<harm@fabrikam.example>", 1);
+    let large = vec![2_u8; 3_000_001];
+    message.contents[2].clone_from(&large);
+    let attachments = &mut message.header.email.as_mut().unwrap().attachments;
+    attachments[0].content = Some(content(&large));
+    attachments[1].name = "Invoice.PDF.exe".to_owned();
+    let (id, created) = crm.promote(stream(&message)).await.unwrap();
+    assert!(created);
+    let email = crm.email(&id).await.unwrap();
+    let omissions: Vec<_> = email.attachments.iter().map(Attachment::omission).collect();
+    assert_eq!(omissions, [Omission::TooLarge, Omission::Blocked]);
+    for attachment in &email.attachments {
+        let request = ReadContentRequest { digest: attachment.content.clone().unwrap().digest };
+        assert_eq!(crm.client.clone().read_content(request).await.unwrap_err().code(), Code::NotFound);
+    }
+    assert_eq!(crm.read(&email.mime.unwrap()).await, message.contents[1], "the original has them");
 }

@@ -188,11 +188,26 @@ pub struct Crm {
     pub listen: SocketAddr,
     /// The largest message, in bytes of all its contents together.
     pub max_message_bytes: u64,
+    /// The largest attachment that is kept, in bytes; the email is kept without a larger one, and says so.
+    pub max_attachment_bytes: u64,
+    /// Attachments that are not kept, by the end of their names.
+    pub blocked_attachments: Vec<String>,
 }
+
+/// Files that a double click runs, and links that lead to some.
+const BLOCKED: [&str; 30] = [
+    "bat", "chm", "cmd", "com", "cpl", "dll", "exe", "hlp", "hta", "inf", "jar", "js", "jse", "ksh", "lnk", "msc",
+    "msi", "msp", "pif", "ps1", "reg", "scf", "scr", "sct", "url", "vb", "vbe", "vbs", "wsf", "wsh",
+];
 
 impl Default for Crm {
     fn default() -> Self {
-        Self { listen: loopback(7405), max_message_bytes: 150 * 1024 * 1024 }
+        Self {
+            listen: loopback(7405),
+            max_message_bytes: 150 * 1024 * 1024,
+            max_attachment_bytes: 128 * 1024 * 1024,
+            blocked_attachments: BLOCKED.map(str::to_owned).into(),
+        }
     }
 }
 

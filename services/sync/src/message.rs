@@ -131,8 +131,10 @@ fn attached(parsed: &mail_parser::Message<'_>) -> Vec<(Attachment, Bytes)> {
         let name = part.attachment_name().map_or_else(|| format!("attachment-{}", index + 1), str::to_owned);
         let inline = part.content_disposition().is_some_and(|disposition| disposition.is_inline());
         let content_id = part.content_id().unwrap_or_default().to_owned();
-        attachments
-            .push((Attachment { name, content_type, content_id, inline, content: Some(described(&content)) }, content));
+        let described = Some(described(&content));
+        let attachment =
+            Attachment { name, content_type, content_id, inline, content: described, ..Attachment::default() };
+        attachments.push((attachment, content));
     }
     attachments
 }

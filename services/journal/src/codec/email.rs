@@ -1,6 +1,6 @@
 //! Email activity events.
 
-use postroad_core::email::{Attachment, Content, Direction, Email, Event, Party, Role, Source};
+use postroad_core::email::{Attachment, Content, Direction, Email, Event, Omission, Party, Role, Source};
 use uuid::Uuid;
 
 use super::{
@@ -139,14 +139,25 @@ fn read_content(content: stored::Content) -> Content {
 }
 
 fn write_attachment(attachment: Attachment) -> stored::Attachment {
-    let Attachment { name, content_type, content_id, inline, content } = attachment;
+    let Attachment { name, content_type, content_id, inline, content, omission } = attachment;
+    let omission = omission.map_or(0, |omission| match omission {
+        Omission::Blocked => 1,
+        Omission::TooLarge => 2,
+    });
     let content_id = content_id.unwrap_or_default();
-    stored::Attachment { name, content_type, content_id, inline, content: Some(write_content(content)) }
+    stored::Attachment { name, content_type, content_id, inline, content: Some(write_content(content)), omission }
 }
 
 fn read_attachment(attachment: stored::Attachment) -> Option<Attachment> {
-    let stored::Attachment { name, content_type, content_id, inline, content } = attachment;
-    Some(Attachment { name, content_type, content_id: some(content_id), inline, content: read_content(content?) })
+    let stored::Attachment { name, content_type, content_id, inline, content, omission } = attachment;
+    let omission = match omission {
+        0 => None,
+        1 => Some(Omission::Blocked),
+        2 => Some(Omission::TooLarge),
+        _ => return None,
+    };
+    let (content_id, content) = (some(content_id), read_content(content?));
+    Some(Attachment { name, content_type, content_id, inline, content, omission })
 }
 
 fn write_source(source: &Source) -> stored::Source {

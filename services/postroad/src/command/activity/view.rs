@@ -1,7 +1,7 @@
 //! How email activities and verdicts are shown.
 
 use postroad_proto::{
-    crm::v1::{Content, CorrelationMethod, Email, EmailDirection, Party, PartyRole},
+    crm::v1::{Content, CorrelationMethod, Email, EmailDirection, Omission, Party, PartyRole},
     sync::v1::MessageVerdict,
 };
 
@@ -96,7 +96,12 @@ fn attachments(email: &Email) -> String {
     let line = |(index, attachment): (usize, &postroad_proto::crm::v1::Attachment)| {
         let inline = if attachment.inline { ", inline" } else { "" };
         let size = size(attachment.content.as_ref());
-        format!("{}. {} ({}, {size}{inline})", index + 1, attachment.name, attachment.content_type)
+        let omitted = match attachment.omission() {
+            Omission::Unspecified => "",
+            Omission::Blocked => ", not kept: files of this kind are blocked",
+            Omission::TooLarge => ", not kept: it is too large",
+        };
+        format!("{}. {} ({}, {size}{inline}{omitted})", index + 1, attachment.name, attachment.content_type)
     };
     email.attachments.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
