@@ -13,11 +13,13 @@ use uuid::Uuid;
 use crate::Kind;
 
 mod email;
+mod look;
 mod mailbox;
 mod name;
 mod notification;
 mod profile;
 mod record;
+mod sending;
 mod settings;
 mod verdict;
 
