@@ -11,8 +11,10 @@ use crate::{
     refusal::{required, within},
 };
 
+mod aggregate;
 mod table;
 
+pub use aggregate::{Command, Event, ID, Rules};
 pub use table::{ROWS, Row};
 
 /// What tracking tokens look like (spec §3.4): prefix, the digit that old versions used, user number, message counter.

@@ -10,11 +10,12 @@ use super::{Stored, stored};
 
 pub fn encode(event: &Event) -> Stored {
     match event {
-        Event::Saved(Record { id: _, kind, name, addresses, active }) => Stored::RecordSaved(stored::RecordSaved {
+        Event::Saved(Record { id: _, kind, name, addresses, active, owner_id }) => Stored::RecordSaved(stored::RecordSaved {
             kind: write_kind(*kind),
             name: name.clone(),
             addresses: addresses.iter().map(|address| address.as_str().to_owned()).collect(),
             active: *active,
+            owner_id: owner_id.map(|id| id.to_string()).unwrap_or_default(),
         }),
         Event::Deleted => Stored::Deleted(stored::Deleted {}),
     }
@@ -28,6 +29,7 @@ pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
             name: saved.name,
             addresses: saved.addresses.into_iter().map(EmailAddress::trusted).collect(),
             active: saved.active,
+            owner_id: if saved.owner_id.is_empty() { None } else { Some(Uuid::parse_str(&saved.owner_id).ok()?) },
         }),
         Stored::Deleted(_) => Event::Deleted,
         _ => return None,
