@@ -19,6 +19,7 @@ mod draft;
 mod evolution;
 mod failure;
 mod folder;
+mod reconsideration;
 mod schedule;
 mod sending;
 mod timeline;
@@ -32,9 +33,10 @@ pub use draft::{Draft, FIELDS};
 pub use evolution::evolve;
 pub use failure::RetryPolicy;
 pub use folder::TrackedFolder;
+pub use reconsideration::{Reconsidered, Trial, reconsider, retry};
 pub use schedule::{Due, due, is_first_of_hour};
 pub use sending::{Confirmation, SendCommand, SendEvent, Sending, Stage};
-pub use timeline::{sentences, verdict_sentence};
+pub use timeline::{fact_sentences, reason_sentence, sentences, verdict_sentence};
 pub use verdict::{Decision, Disposal, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
 
 /// Whose mailbox it is (spec §2.6).

@@ -69,8 +69,13 @@ fn checked(header: SendHeader, view: &View, limits: &Limits, now: Timestamp) -> 
     }
     resolve(&mut email.parties, view);
     let sender = email.parties.get(from).cloned().ok_or_else(|| missing("email.parties", "needs a From"))?;
-    let sender_record = user_or_queue(&sender.address, view)
-        .ok_or_else(|| Refusal::new(Code::RegardingUnknown, "email.parties", format!("the From address {} is of no active user or queue of the CRM", sender.address)))?;
+    let sender_record = user_or_queue(&sender.address, view).ok_or_else(|| {
+        Refusal::new(
+            Code::RegardingUnknown,
+            "email.parties",
+            format!("the From address {} is of no active user or queue of the CRM", sender.address),
+        )
+    })?;
     let owner = if sender_record.kind == Kind::User { Some(sender_record.id) } else { sender_record.owner_id };
     if let Some(party) = email.parties.get_mut(from) {
         party.record_id = Some(sender_record.id);
@@ -122,9 +127,8 @@ fn user_or_queue<'a>(address: &str, view: &'a View) -> Option<&'a Record> {
 fn submitter(text: &str, view: &View) -> Result<String, Refusal> {
     let by_id = Uuid::parse_str(text.trim()).ok().and_then(|id| view.by_id(id));
     let record = by_id.or_else(|| view.by_address(text, Some(Kind::User)));
-    let address = record
-        .filter(|record| record.kind == Kind::User && record.active)
-        .and_then(|record| record.addresses.first());
+    let address =
+        record.filter(|record| record.kind == Kind::User && record.active).and_then(|record| record.addresses.first());
     let rule = || format!("`{}` is no active user with an address", text.trim());
     address.map(EmailAddress::key).ok_or_else(|| Refusal::new(Code::NotFound, "submitter", rule()))
 }

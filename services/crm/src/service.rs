@@ -260,7 +260,9 @@ impl CrmService for Service {
             request.map(|request| PromoteEmailRequest {
                 part: request.part.map(|part| match part {
                     send_email_request::Part::Piece(piece) => promote_email_request::Part::Piece(piece),
-                    send_email_request::Part::Header(_) => promote_email_request::Part::Header(PromoteHeader::default()),
+                    send_email_request::Part::Header(_) => {
+                        promote_email_request::Part::Header(PromoteHeader::default())
+                    }
                 }),
             })
         });

@@ -101,7 +101,12 @@ pub fn promotion(header: wire::PromoteHeader, most: u64) -> Result<(Promote, Opt
 
 /// An email to be sent, before its parties are resolved; `most` as above.
 pub fn sending(email: wire::Email, id: Uuid, most: u64) -> Result<Email, Refusal> {
-    let email = wire::Email { direction: wire::EmailDirection::Outgoing.into(), message_id: String::new(), mime: None, ..email };
+    let email = wire::Email {
+        direction: wire::EmailDirection::Outgoing.into(),
+        message_id: String::new(),
+        mime: None,
+        ..email
+    };
     let email = Email { id, ..parsed(email)? };
     fits(&email, most)?;
     Ok(email)

@@ -64,15 +64,8 @@ pub struct Commit<E> {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
-        Self::Profile,
-        Self::Mailbox,
-        Self::Record,
-        Self::Email,
-        Self::Notification,
-        Self::Name,
-        Self::Organization,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Profile, Self::Mailbox, Self::Record, Self::Email, Self::Notification, Self::Name, Self::Organization];
 
     /// The token in subjects.
     pub const fn token(self) -> &'static str {

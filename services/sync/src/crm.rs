@@ -73,8 +73,6 @@ pub struct Matches {
     pub emails: Vec<Answered>,
     /// The records of its addresses, by the address in lower case.
     pub records: HashMap<String, Vec<Record>>,
-    /// The same message as a received email.
-    pub incoming: Option<Uuid>,
     /// The same message as a sent email.
     pub outgoing: Option<Uuid>,
 }
@@ -118,6 +116,10 @@ pub trait Crm: Send + Sync {
     async fn claim(&self, queued: Queued, message_id: &str) -> Result<Email, Refused>;
     /// Says what became of it.
     async fn report(&self, delivery: &Delivery) -> Result<(), Refused>;
+    /// Whether an activity is there.
+    async fn has(&self, email_id: Uuid) -> Result<bool, Refused>;
+    /// Whether a record is there.
+    async fn has_record(&self, record_id: Uuid) -> Result<bool, Refused>;
     /// The content of a body or attachment.
     async fn content(&self, digest: &str) -> Result<Bytes, Refused>;
 }

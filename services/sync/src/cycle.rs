@@ -25,6 +25,9 @@ mod fetching;
 mod incoming;
 mod sending;
 
+pub use fetching::{Read, read};
+pub use incoming::Wanted;
+
 /// How a cycle ended for the scheduler; what happened is in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

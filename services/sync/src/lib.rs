@@ -9,7 +9,7 @@
 //! - `message`, `tracking`: from a message to an activity: its parts, and what decides about it
 //! - `outbox`: sending, exactly once
 //! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
-//! - `explain`: what was decided about a message
+//! - `explain`, `past`: what was decided about messages, tried with other settings, and compared with the folders
 //! - `service`: gRPC
 
 mod connections;
@@ -23,6 +23,7 @@ mod lock;
 mod message;
 mod outbox;
 mod ownership;
+mod past;
 mod place;
 mod scheduler;
 mod service;

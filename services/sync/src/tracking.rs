@@ -32,9 +32,8 @@ pub struct Met {
 pub fn lookup(message: &Composed, settings: &Settings) -> Lookup {
     let email = &message.email;
     let all = addresses(message, |_| true);
-    let compared = addresses(message, |role| {
-        matches!(role, PartyRole::From | PartyRole::To | PartyRole::Cc | PartyRole::Bcc)
-    });
+    let compared =
+        addresses(message, |role| matches!(role, PartyRole::From | PartyRole::To | PartyRole::Cc | PartyRole::Bcc));
     Lookup {
         message_id: email.message_id.clone(),
         in_reply_to: message.in_reply_to.iter().take(MOST).cloned().collect(),

@@ -129,7 +129,11 @@ impl Aggregate for Rules {
                     Some(Delivery { status: Status::Failed, attempt, .. }) => {
                         Ok(vec![Event::Resent { attempt: attempt + 1, at: *now }])
                     }
-                    _ => Err(Refusal::new(Code::StateConflict, "email_id", "did not fail: only failed email is sent again")),
+                    _ => Err(Refusal::new(
+                        Code::StateConflict,
+                        "email_id",
+                        "did not fail: only failed email is sent again",
+                    )),
                 }
             }
         }
@@ -143,12 +147,9 @@ impl Aggregate for Rules {
                 promoted_at: *at,
                 queues: Vec::new(),
             }),
-            (None, Event::Queued { email, at }) => Some(Activity {
-                email: (**email).clone(),
-                sources: Vec::new(),
-                promoted_at: *at,
-                queues: Vec::new(),
-            }),
+            (None, Event::Queued { email, at }) => {
+                Some(Activity { email: (**email).clone(), sources: Vec::new(), promoted_at: *at, queues: Vec::new() })
+            }
             (Some(mut activity), event) => {
                 apply(&mut activity, event);
                 Some(activity)

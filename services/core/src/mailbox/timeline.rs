@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Acceptance, Amendment, Approval, Confirmation, Decision, Direction, Disposal, Event, From, Mark, Reason, Recipient,
-    SendEvent, Trigger, Verdict,
+    Acceptance, Amendment, Approval, Confirmation, Decision, Direction, Disposal, Event, Facts, From, Mark, Place,
+    Reason, Recipient, SendEvent, Trigger, Verdict,
 };
 use crate::email::Correlation;
 use crate::fault::Report;
@@ -177,7 +177,8 @@ fn recipient_phrase(recipient: &Recipient) -> String {
     format!("{} accepts \"{}\"{hidden}", recipient.address, recipient.method.label())
 }
 
-fn reason_sentence(reason: &Reason) -> String {
+/// Why a message is not tracked, as a clause.
+pub fn reason_sentence(reason: &Reason) -> String {
     match reason {
         Reason::FilteringMethod => "the mailbox's filtering method is No email messages".to_owned(),
         Reason::NotAccepted(recipients) => {
@@ -204,6 +205,33 @@ fn reason_sentence(reason: &Reason) -> String {
         Reason::NotEmail(class) => format!("it is no email but an item of class {class}"),
         Reason::Gone => "it was deleted or moved before it could be read".to_owned(),
     }
+}
+
+/// What was known about a message when it was decided.
+pub fn fact_sentences(facts: &Facts) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.push(match &facts.place {
+        Place::Inbox => "It was found in the Inbox.".to_owned(),
+        Place::SentItems => "It was found in Sent Items.".to_owned(),
+        Place::Folder(_) => "It was found in a tracked folder.".to_owned(),
+    });
+    lines.extend(facts.mark.map(|mark| format!("A person tracked it {}.", mark_phrase(mark))));
+    lines.push(match facts.sender {
+        Some(kind) if facts.is_sender_ambiguous => {
+            format!("Its sender resolves to a {}; several records have the address.", kind.label())
+        }
+        Some(kind) => format!("Its sender is a {} of the CRM.", kind.label()),
+        None => "Its sender is no record of the CRM.".to_owned(),
+    });
+    lines.extend(
+        facts
+            .correlations
+            .iter()
+            .map(|found| format!("By {} it answers the email activity {}.", found.method.name(), found.email_id)),
+    );
+    lines.extend(facts.sent_copy.map(|id| format!("The CRM has it as the sent email activity {id}.")));
+    lines.extend(facts.recipients.iter().map(|recipient| format!("{}.", recipient_phrase(recipient))));
+    lines
 }
 
 fn approval_sentence(approval: Approval) -> &'static str {

@@ -286,9 +286,8 @@ impl View {
     /// The activities in a tracked folder that regard something else.
     pub fn regarding_other(&self, mailbox: Uuid, folder: &str, regarding: Uuid) -> Vec<Uuid> {
         let emails = self.by_folder.get(&(mailbox, folder.to_owned())).into_iter().flatten();
-        let is_other = |id: &&Uuid| {
-            self.emails.get(*id).is_some_and(|row| row.activity.email.regarding_id != Some(regarding))
-        };
+        let is_other =
+            |id: &&Uuid| self.emails.get(*id).is_some_and(|row| row.activity.email.regarding_id != Some(regarding));
         emails.filter(is_other).copied().collect()
     }
 
@@ -322,7 +321,12 @@ impl View {
         [
             wanted.in_reply_to.iter().find_map(by_id).map(by(CorrelationMethod::InReplyTo)),
             wanted.references.iter().find_map(by_id).map(by(CorrelationMethod::References)),
-            wanted.tokens.iter().filter_map(|token| self.by_token(token)).find(not_own).map(by(CorrelationMethod::TrackingToken)),
+            wanted
+                .tokens
+                .iter()
+                .filter_map(|token| self.by_token(token))
+                .find(not_own)
+                .map(by(CorrelationMethod::TrackingToken)),
             conversation
                 .and_then(|base| self.conversations.get(base).copied())
                 .filter(not_own)

@@ -12,9 +12,8 @@ use super::{
 };
 
 pub fn encode(event: &Event) -> Stored {
-    let amended = |at, amendment| {
-        Stored::EmailAmended(stored::EmailAmended { at: Some(time(at)), amendment: Some(amendment) })
-    };
+    let amended =
+        |at, amendment| Stored::EmailAmended(stored::EmailAmended { at: Some(time(at)), amendment: Some(amendment) });
     match event {
         Event::Promoted { email, source, at } => {
             let mut promoted = write(email);

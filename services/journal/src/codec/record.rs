@@ -10,13 +10,15 @@ use super::{Stored, stored};
 
 pub fn encode(event: &Event) -> Stored {
     match event {
-        Event::Saved(Record { id: _, kind, name, addresses, active, owner_id }) => Stored::RecordSaved(stored::RecordSaved {
-            kind: write_kind(*kind),
-            name: name.clone(),
-            addresses: addresses.iter().map(|address| address.as_str().to_owned()).collect(),
-            active: *active,
-            owner_id: owner_id.map(|id| id.to_string()).unwrap_or_default(),
-        }),
+        Event::Saved(Record { id: _, kind, name, addresses, active, owner_id }) => {
+            Stored::RecordSaved(stored::RecordSaved {
+                kind: write_kind(*kind),
+                name: name.clone(),
+                addresses: addresses.iter().map(|address| address.as_str().to_owned()).collect(),
+                active: *active,
+                owner_id: owner_id.map(|id| id.to_string()).unwrap_or_default(),
+            })
+        }
         Event::Deleted => Stored::Deleted(stored::Deleted {}),
     }
 }

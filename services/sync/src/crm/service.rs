@@ -7,9 +7,9 @@ use postroad_core::{
     organization::Settings,
 };
 use postroad_proto::crm::v1::{
-    ClaimEmailRequest, Email, GetSettingsRequest, ImposeRegardingRequest, ListOutboxRequest, PromoteEmailRequest,
-    PromoteHeader, ReadContentRequest, ReportDeliveryRequest, UntrackEmailRequest,
-    crm_service_client::CrmServiceClient, promote_email_request::Part,
+    ClaimEmailRequest, Email, GetEmailRequest, GetRecordRequest, GetSettingsRequest, ImposeRegardingRequest,
+    ListOutboxRequest, PromoteEmailRequest, PromoteHeader, ReadContentRequest, ReportDeliveryRequest,
+    UntrackEmailRequest, crm_service_client::CrmServiceClient, promote_email_request::Part,
 };
 use postroad_rig::status;
 use tonic::{Code as Grpc, Status, transport::Channel};
@@ -119,6 +119,23 @@ impl Crm for CrmServiceClient<Channel> {
             failure_code: delivery.report.as_ref().map(|report| report.code.name().to_owned()).unwrap_or_default(),
         };
         self.clone().report_delivery(request).await.map(drop).map_err(|error| refused(&error))
+    }
+
+    async fn has(&self, email_id: Uuid) -> Result<bool, Refused> {
+        match self.clone().get_email(GetEmailRequest { email: email_id.to_string() }).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Grpc::NotFound => Ok(false),
+            Err(error) => Err(silent(&error)),
+        }
+    }
+
+    async fn has_record(&self, record_id: Uuid) -> Result<bool, Refused> {
+        let request = GetRecordRequest { record: record_id.to_string(), ..GetRecordRequest::default() };
+        match self.clone().get_record(request).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Grpc::NotFound => Ok(false),
+            Err(error) => Err(silent(&error)),
+        }
     }
 
     async fn content(&self, digest: &str) -> Result<Bytes, Refused> {

@@ -42,7 +42,6 @@ pub fn matches(answer: MatchEmailResponse) -> Result<Matches, Refused> {
     Ok(Matches {
         emails: answer.emails.into_iter().filter_map(|email| answered(email).transpose()).collect::<Result<_, _>>()?,
         records: records.collect::<Result<_, _>>()?,
-        incoming: maybe(&answer.incoming_email_id)?,
         outgoing: maybe(&answer.outgoing_email_id)?,
     })
 }

@@ -15,11 +15,7 @@ use crate::{exchange::Exchange, tracking::Met};
 const PAGE: u32 = 50;
 
 /// Reads one page, if there is a backfill and it is not paused.
-pub async fn advance(
-    cycle: &mut Cycle<'_>,
-    exchange: &dyn Exchange,
-    settings: &Settings,
-) -> Result<End, Stop> {
+pub async fn advance(cycle: &mut Cycle<'_>, exchange: &dyn Exchange, settings: &Settings) -> Result<End, Stop> {
     let mailbox = cycle.mailbox()?;
     let Some(backfill) = mailbox.sync.backfill.clone().filter(|backfill| !backfill.is_paused) else {
         return Ok(End::Done);
@@ -34,7 +30,8 @@ pub async fn advance(
         let mark = (one.is_categorized(settings) && is_users(&mailbox)).then_some(Mark::Category);
         match judge_listed(one, mark.is_some(), mailbox.settings.filtering_method, backfill.from.0) {
             Some(reason) => skipped.push(skip(one.item.clone(), reason)),
-            None => wanted.push(Wanted { item: one.item.clone(), met: Met { place: Place::Inbox, mark, is_unwrapped: false } }),
+            None => wanted
+                .push(Wanted { item: one.item.clone(), met: Met { place: Place::Inbox, mark, is_unwrapped: false } }),
         }
     }
     let mut outcomes = skipped;

@@ -123,8 +123,7 @@ pub async fn read(
         }
         Some(None) => return Ok(Err(outcome(item, ItemResult::Skipped(Reason::InvalidForward)))),
     };
-    let direction =
-        if met.place == Place::SentItems { EmailDirection::Outgoing } else { EmailDirection::Incoming };
+    let direction = if met.place == Place::SentItems { EmailDirection::Outgoing } else { EmailDirection::Incoming };
     let composed = compose(&message, direction);
     let own_id = || Some(composed.email.message_id.clone()).filter(|id| !id.is_empty());
     // Of a forwarded message its own id counts, so that it is found again by it.

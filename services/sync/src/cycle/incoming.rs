@@ -127,8 +127,7 @@ async fn forget_decided(cycle: &Cycle<'_>, changes: &mut Changes) -> Result<(), 
     let mut decided = HashSet::new();
     let mut after = 0;
     loop {
-        let history =
-            cycle.worker.journal.history::<Cycles>(cycle.id, after, 500).await.map_err(|_| Stop::Journal)?;
+        let history = cycle.worker.journal.history::<Cycles>(cycle.id, after, 500).await.map_err(|_| Stop::Journal)?;
         let Some(last) = history.last() else { break };
         after = last.sequence;
         for event in history.iter().flat_map(|commit| &commit.events) {
@@ -221,9 +220,7 @@ async fn plan_backfill(
     let begun = mailbox.sync.backfill.as_ref().map(|backfill| backfill.before);
     let Some(before) = begun.or(judged.0) else { return Ok(()) };
     let total = exchange.older(from, before, 0, 1).await.map_err(Stop::Exchange)?.total;
-    cycle
-        .commit(move |epoch| postroad_core::mailbox::CycleCommand::PlanBackfill { epoch, from, total })
-        .await
+    cycle.commit(move |epoch| postroad_core::mailbox::CycleCommand::PlanBackfill { epoch, from, total }).await
 }
 
 /// The records of tracked folders are imposed on what lies in them, whatever was set meanwhile (spec §3.10).

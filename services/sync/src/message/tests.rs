@@ -67,10 +67,7 @@ fn exchanges_own_message_id_comes_first() {
 fn what_cannot_be_parsed_is_kept_as_it_is() {
     for mime in ["", "\r\n", "no header at all", "Content-Type: multipart/mixed; boundary=\"\r\n\r\n--"] {
         let composed = received(&message(mime));
-        assert_eq!(
-            composed.contents.iter().filter(|content| content.as_ref() == mime.as_bytes()).count().min(1),
-            1
-        );
+        assert_eq!(composed.contents.iter().filter(|content| content.as_ref() == mime.as_bytes()).count().min(1), 1);
         assert_eq!(composed.email.mime.unwrap().size, mime.len() as u64);
     }
 }
@@ -86,10 +83,18 @@ fn real_and_malformed_mail_is_survived() {
     for kind in std::fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
         for file in std::fs::read_dir(kind.path()).unwrap().flatten() {
             let mime = Bytes::from(std::fs::read(file.path()).unwrap());
-            let composed = received(&Message { mime, message_id: None, received: None, subject: String::new(), categories: Vec::new() });
+            let composed = received(&Message {
+                mime,
+                message_id: None,
+                received: None,
+                subject: String::new(),
+                categories: Vec::new(),
+            });
             let email = &composed.email;
-            let named =
-                [email.text.as_ref(), email.html.as_ref(), email.display_html.as_ref(), email.mime.as_ref()].into_iter().flatten().count();
+            let named = [email.text.as_ref(), email.html.as_ref(), email.display_html.as_ref(), email.mime.as_ref()]
+                .into_iter()
+                .flatten()
+                .count();
             assert_eq!(composed.contents.len(), named + composed.email.attachments.len());
             seen += 1;
         }
@@ -149,7 +154,8 @@ fn protected_mail_is_told() {
 
 #[test]
 fn character_sets_are_read() {
-    let latin = b"From: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdfe";
+    let latin =
+        b"From: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdfe";
     let composed = received(&Message { mime: Bytes::from_static(latin), ..message("") });
     assert_eq!(composed.contents[0].as_ref(), "Grüße".as_bytes());
 }

@@ -63,10 +63,7 @@ fn malformed(detail: impl Into<String>) -> Refused {
     Refused::Message(Report::new(Code::RecipientInvalid, detail))
 }
 
-async fn content(
-    crm: &dyn Crm,
-    content: Option<&postroad_proto::crm::v1::Content>,
-) -> Result<Option<String>, Refused> {
+async fn content(crm: &dyn Crm, content: Option<&postroad_proto::crm::v1::Content>) -> Result<Option<String>, Refused> {
     match content {
         None => Ok(None),
         Some(content) => {

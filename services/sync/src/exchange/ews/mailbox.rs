@@ -19,7 +19,8 @@ use super::{
     sending,
 };
 use crate::exchange::{
-    Changes, Done, Draft, Exchange, Failure, FolderName, ItemFailure, Listing, Message, NewAttachment, NewDraft, SendAnswer,
+    Changes, Done, Draft, Exchange, Failure, FolderName, ItemFailure, Listing, Message, NewAttachment, NewDraft,
+    SendAnswer,
 };
 
 /// Messages of a listing at a time.

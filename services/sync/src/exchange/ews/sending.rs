@@ -2,8 +2,8 @@
 
 use postroad_core::fault::{Code, Report};
 use postroad_ews::{
-    Class, Client, CreateAttachment, CreateItem, DeleteItem, Deletion, Disposition, Distinguished, ExtendedField, FindItem,
-    FolderRef, GetItem, ItemError, ItemId, ItemShape, NewMessage, Party, SendItem,
+    Class, Client, CreateAttachment, CreateItem, DeleteItem, Deletion, Disposition, Distinguished, ExtendedField,
+    FindItem, FolderRef, GetItem, ItemError, ItemId, ItemShape, NewMessage, Party, SendItem,
 };
 use uuid::Uuid;
 
