@@ -92,6 +92,10 @@ pub fn succeeded(at: Timestamp) -> mailbox::Event {
         cursor: None,
         verdicts: Vec::new(),
         deferrals: Vec::new(),
+        folders: Vec::new(),
+        judged_from: None,
+        backfill: None,
+        amendments: Vec::new(),
     }
 }
 

@@ -95,7 +95,11 @@ impl View {
                 self.sequence = *sequence;
             }
             // Not asked for, or nothing to fold.
-            Followed::Record(..) | Followed::Email(..) | Followed::Name(..) | Followed::CaughtUp => {}
+            Followed::Record(..)
+            | Followed::Email(..)
+            | Followed::Name(..)
+            | Followed::Organization(..)
+            | Followed::CaughtUp => {}
         }
     }
 

@@ -89,8 +89,9 @@ fn message(message_id: &str, mailbox: u128) -> Message {
         ..Default::default()
     };
     let mailbox_id = uuid::Uuid::from_u128(mailbox).to_string();
-    let source = EmailSource { mailbox_id, email_address: format!("m{mailbox}@contoso.example") };
-    Message { header: PromoteHeader { email: Some(email), source: Some(source) }, contents }
+    let email_address = format!("m{mailbox}@contoso.example");
+    let source = EmailSource { mailbox_id, email_address, ..Default::default() };
+    Message { header: PromoteHeader { email: Some(email), source: Some(source), ..Default::default() }, contents }
 }
 
 fn header(message: &Message) -> PromoteEmailRequest {
@@ -299,7 +300,8 @@ async fn a_view_that_is_rebuilt_is_equal() {
     let id = crm.email("1@x.example").await.unwrap().id.parse().unwrap();
     let activity = rebuilt.read(|view| view.activity(id).unwrap().activity.clone());
     assert_eq!((activity.sources.len(), activity.email.subject.as_str()), (2, "Quarterly Report"));
-    assert!(activity.email.parties[0].record_id.is_some());
+    let from = &activity.email.parties[0];
+    assert!(rebuilt.read(|view| view.resolved(from)).is_some());
 }
 
 #[tokio::test]
@@ -313,25 +315,25 @@ async fn a_message_is_matched_with_what_it_answers_and_who_sent_it() {
         ..Default::default()
     };
     crm.save(record).await.unwrap();
-    let ask = async |in_reply_to: &[&str], references: &[&str], sender: &str| {
+    let ask = async |in_reply_to: &[&str], references: &[&str], address: &str| {
         let owned = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
         let request = MatchEmailRequest {
             in_reply_to: owned(in_reply_to),
             references: owned(references),
-            sender_address: sender.to_owned(),
-            conversation_index: Vec::new(),
+            addresses: vec![address.to_owned()],
+            ..Default::default()
         };
         let answer = crm.client.clone().match_email(request).await.unwrap().into_inner();
-        (answer.email_id.clone(), answer.method(), answer.sender.map(|record| record.kind()))
+        let found: Vec<_> = answer.emails.iter().map(|found| (found.email_id.clone(), found.method())).collect();
+        let kinds: Vec<_> = answer.addresses.iter().flat_map(|one| one.records.iter().map(Record::kind)).collect();
+        (found, kinds)
     };
-    let nothing = (String::new(), CorrelationMethod::Unspecified, None);
-    assert_eq!(ask(&[], &[], "").await, nothing);
-    assert_eq!(ask(&["", " <> "], &["<two@fabrikam.example>"], "bob@x.example").await, nothing);
-    let lead = Some(RecordKind::Lead);
+    assert_eq!(ask(&[], &[], "").await, (vec![], vec![]));
+    assert_eq!(ask(&["", " <> "], &["<two@fabrikam.example>"], "bob@x.example").await, (vec![], vec![]));
     let answered = ask(&["one@fabrikam.example"], &[], "ADA@fabrikam.example").await;
-    assert_eq!(answered, (id.clone(), CorrelationMethod::InReplyTo, lead));
+    assert_eq!(answered, (vec![(id.clone(), CorrelationMethod::InReplyTo)], vec![RecordKind::Lead]));
     let referred = ask(&["<two@x.example>"], &["<one@fabrikam.example>", "<two@x.example>"], "").await;
-    assert_eq!(referred, (id, CorrelationMethod::References, None));
+    assert_eq!(referred, (vec![(id, CorrelationMethod::References)], vec![]));
     let too_many = vec!["<x@y.example>".to_owned(); 1001];
     let request = MatchEmailRequest { references: too_many, ..Default::default() };
     assert_eq!(crm.client.clone().match_email(request).await.unwrap_err().code(), Code::InvalidArgument);

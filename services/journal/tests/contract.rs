@@ -17,7 +17,7 @@ const BEN: Uuid = Uuid::from_u128(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn record(id: Uuid, name: &str) -> Record {
-    Record { id, kind: RecordKind::User, name: name.to_owned(), addresses: Vec::new(), active: true }
+    Record { id, kind: RecordKind::User, name: name.to_owned(), addresses: Vec::new(), active: true, owner_id: None }
 }
 
 fn actor() -> Actor {

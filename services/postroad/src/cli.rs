@@ -4,7 +4,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use postroad_rig::Role;
 
 use crate::{
-    command::{activity, alert, config, doctor, fault, key, locate, mailbox, profile, record},
+    command::{
+        activity, alert, config, doctor, email, fault, key, locate, mailbox, organization, profile, queue, record,
+        rules,
+    },
     failure::{Exit, Failure},
     role,
     session::Global,
@@ -30,6 +33,8 @@ Find out what happened:
   postroad locate ada@contoso.example --explain
   postroad mailbox timeline ada@contoso.example
   postroad activity explain '<message-id@contoso.example>'
+  postroad mailbox explain ada@contoso.example --not-tracked
+  postroad mailbox audit ada@contoso.example
   postroad alert list
   postroad doctor --config postroad.toml
 
@@ -58,6 +63,14 @@ enum Command {
     Mailbox(mailbox::Group),
     /// Email activities: what became of messages
     Activity(activity::Group),
+    /// Emails to be sent
+    Email(email::Group),
+    /// Queues of the CRM
+    Queue(queue::Group),
+    /// What decides about messages
+    Rules(rules::Group),
+    /// Settings of the organization
+    Organization(organization::Group),
     /// Users, queues, contacts, accounts and leads of the CRM
     Record(record::Group),
     /// Alerts about profiles and mailboxes; with --config FILE and no subcommand, run the alert role
@@ -98,6 +111,10 @@ impl Cli {
             Command::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
             Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Email(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Queue(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Rules(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Organization(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
             Command::Fault(group) => group.command.run(&global),

@@ -46,7 +46,12 @@ described! {
     mailbox::v1::TimelineEntry = "postroad.mailbox.v1.TimelineEntry";
     crm::v1::Record = "postroad.crm.v1.Record";
     crm::v1::Email = "postroad.crm.v1.Email";
+    crm::v1::QueueItem = "postroad.crm.v1.QueueItem";
     sync::v1::MessageVerdict = "postroad.sync.v1.MessageVerdict";
+    sync::v1::TryRulesResponse = "postroad.sync.v1.TryRulesResponse";
+    sync::v1::AuditMailboxResponse = "postroad.sync.v1.AuditMailboxResponse";
+    sync::v1::Folder = "postroad.sync.v1.Folder";
+    sync::v1::GetProgressResponse = "postroad.sync.v1.GetProgressResponse";
     alert::v1::Alert = "postroad.alert.v1.Alert";
     fault::v1::Fault = "postroad.fault.v1.Fault";
 }

@@ -163,8 +163,7 @@ impl SyncService for Service {
         };
         let worker = Arc::clone(&self.worker);
         let (answers, receiver) = mpsc::channel(WAITING);
-        // Ends by itself when nobody takes its answers any more.
-        tokio::spawn(async move {
+        let work = async move {
             let mut totals = RuleTotals::default();
             for id in mailboxes {
                 match trial::run(&worker, id, &changes, &mut totals).await {
@@ -184,8 +183,8 @@ impl SyncService for Service {
             }
             let result = Some(try_rules_response::Result::Totals(totals));
             let _ = answers.send(Ok(TryRulesResponse { result })).await;
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        };
+        Ok(Response::new(while_taken(work, receiver)))
     }
 
     type AuditMailboxStream = Answers<AuditMailboxResponse>;
@@ -198,7 +197,7 @@ impl SyncService for Service {
         let settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
         let worker = Arc::clone(&self.worker);
         let (answers, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(async move {
+        let work = async move {
             use audit_mailbox_response::Result as Told;
             let (tell, mut steps) = mpsc::channel(WAITING);
             let told = |result| AuditMailboxResponse { result: Some(result) };
@@ -218,8 +217,8 @@ impl SyncService for Service {
                 Err(report) => Err(status::failed(&report)),
             };
             let _ = answers.send(last).await;
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        };
+        Ok(Response::new(while_taken(work, receiver)))
     }
 
     async fn track_folder(
@@ -257,7 +256,7 @@ impl SyncService for Service {
         let id = self.find(&mailbox)?;
         let known = self.worker.directory.with_mailbox(id, |mailbox, _| mailbox.folders.clone()).unwrap_or_default();
         let by_name = known.iter().find(|(_, tracked)| tracked.name.eq_ignore_ascii_case(folder.trim()));
-        let folder_id = by_name.map_or(folder.clone(), |(id, _)| id.clone());
+        let folder_id = by_name.map_or_else(|| folder.clone(), |(id, _)| id.clone());
         self.administer(&actor, id, &AdminCommand::UntrackFolder { folder_id }).await?;
         Ok(Response::new(UntrackFolderResponse {}))
     }
@@ -343,6 +342,15 @@ impl SyncService for Service {
             members: worker.ownership.members(),
         }))
     }
+}
+
+/// What a piece of work answers. It goes on only while somebody takes its answers.
+fn while_taken<T: Send + 'static>(
+    work: impl Future<Output = ()> + Send + 'static,
+    answers: mpsc::Receiver<Result<T, Status>>,
+) -> Answers<T> {
+    let work = futures::stream::once(work).filter_map(|()| std::future::ready(None));
+    futures::stream::select(ReceiverStream::new(answers), work).boxed()
 }
 
 impl Service {

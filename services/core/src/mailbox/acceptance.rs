@@ -164,7 +164,7 @@ impl Facts {
         let to_queue = self.recipients.first().is_some_and(|own| matches!(own.kind, Some(Kind::Queue(_))));
         is_internal
             && !(to_queue && settings.internal_to_queues)
-            && !(is_from_queue && !settings.ignore_internal_from_queues)
+            && (!is_from_queue || settings.ignore_internal_from_queues)
     }
 
     /// The mailboxes that are asked.

@@ -93,8 +93,8 @@ mod tests {
             pass: 1,
         };
         assert_eq!((backfill.per_mille(), backfill.time_left()), (250, Some(SignedDuration::from_secs(30))));
-        let begun = Backfill { done: 0, ..backfill.clone() };
+        let begun = Backfill { done: 0, ..backfill };
         assert_eq!((begun.per_mille(), begun.time_left()), (0, None));
-        assert_eq!(Backfill { total: 0, ..backfill }.per_mille(), 1000);
+        assert_eq!(Backfill { total: 0, ..begun }.per_mille(), 1000);
     }
 }

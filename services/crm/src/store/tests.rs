@@ -11,7 +11,7 @@ use super::*;
 
 fn person(id: u128, kind: Kind, name: &str, address: &str, active: bool) -> Record {
     let addresses = vec![EmailAddress::parse("address", address).unwrap()];
-    Record { id: Uuid::from_u128(id), kind, name: name.into(), addresses, active }
+    Record { id: Uuid::from_u128(id), kind, name: name.into(), addresses, active, owner_id: None }
 }
 
 fn save(view: &mut View, record: Record) {
@@ -30,17 +30,34 @@ fn message(id: u128, minute: i64, subject: &str, from: &str) -> Email {
         subject: subject.into(),
         sent_at: None,
         received_at: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)),
-        parties: vec![Party { role: Role::From, name: "Ada King".into(), address: from.into(), record_id: None }],
+        parties: vec![Party {
+            role: Role::From,
+            name: "Ada King".into(),
+            address: from.into(),
+            record_id: None,
+            is_ambiguous: false,
+        }],
         text: None,
         html: None,
         mime: None,
         attachments: Vec::new(),
+        display_html: None,
+        is_subject_changed: false,
+        regarding_id: None,
+        owner_id: None,
+        accepted_by: String::new(),
+        tracking_token: String::new(),
+        delivery: None,
     }
 }
 
 fn promoted(email: &Email, mailbox: u128) -> email::Event {
-    let source =
-        Source { mailbox_id: Uuid::from_u128(mailbox), mailbox_address: format!("m{mailbox}@Contoso.example") };
+    let source = Source {
+        mailbox_id: Uuid::from_u128(mailbox),
+        mailbox_address: format!("m{mailbox}@Contoso.example"),
+        folder_id: String::new(),
+        is_untracked: false,
+    };
     email::Event::Promoted { email: Box::new(email.clone()), source, at: Timestamp::UNIX_EPOCH }
 }
 
@@ -66,22 +83,63 @@ fn an_address_resolves_active_first_then_by_kind() {
     save(&mut view, person(1, Kind::User, "Former", "ada@x.example", false));
     save(&mut view, person(2, Kind::Lead, "Lead", "Ada@X.example", true));
     save(&mut view, person(3, Kind::Contact, "Contact", "ada@x.example", true));
-    assert_eq!(view.party(" ADA@x.example"), Some(Uuid::from_u128(3)));
+    assert_eq!(view.by_address(" ADA@x.example", None).unwrap().id, Uuid::from_u128(3));
+    assert_eq!(view.candidates("ada@X.example").len(), 3);
     assert_eq!(view.by_address("ada@x.example", Some(Kind::Lead)).unwrap().name, "Lead");
     assert_eq!(view.by_address("ada@x.example", Some(Kind::Queue)), None);
     view.record(Uuid::from_u128(3), &[record::Event::Deleted]);
     view.record(Uuid::from_u128(2), &[record::Event::Deleted]);
-    assert_eq!(view.party("ada@x.example"), Some(Uuid::from_u128(1)), "a single match counts whatever its state");
+    assert_eq!(view.by_address("ada@x.example", None).unwrap().id, Uuid::from_u128(1));
 }
 
 #[test]
-fn an_address_that_too_many_have_resolves_to_none() {
+fn of_an_address_at_most_a_hundred_records_are_told() {
     let mut view = View::default();
     for id in 0..=100 {
         save(&mut view, person(id, Kind::Contact, "Same", "info@x.example", true));
     }
-    assert_eq!(view.party("info@x.example"), None);
-    assert!(view.by_address("info@x.example", None).is_some());
+    assert_eq!(view.candidates("info@x.example").len(), 100);
+}
+
+#[test]
+fn an_unresolved_party_resolves_when_exactly_one_record_has_its_address() {
+    let mut view = View::default();
+    let party = message(1, 1, "Hello", "ada@x.example").parties.remove(0);
+    assert_eq!(view.resolved(&party), None);
+    save(&mut view, person(1, Kind::Contact, "Ada", "ada@x.example", true));
+    assert_eq!(view.resolved(&party), Some(Uuid::from_u128(1)));
+    save(&mut view, person(2, Kind::Lead, "Ada", "ada@x.example", true));
+    assert_eq!(view.resolved(&party), None);
+    assert_eq!(view.resolved(&Party { is_ambiguous: true, ..party }), None);
+}
+
+#[test]
+fn each_method_finds_what_its_key_names() {
+    let mut view = View::default();
+    let mut sent = message(1, 1, "Your order 42", "ada@x.example");
+    sent.tracking_token = "CRM:0001001".into();
+    sent.conversation_index = vec![7; 27];
+    sent.parties.push(Party { role: Role::To, address: "bob@y.example".into(), ..sent.parties[0].clone() });
+    view.email(sent.id, 1, &[promoted(&sent, 1)]);
+    let ids = ["<1@mail.example>".to_owned()];
+    let tokens = ["CRM:0009009".to_owned(), "CRM:0001001".to_owned()];
+    let settings = postroad_core::organization::Settings::default().smart;
+    let addresses = ["bob@y.example", "ADA@x.example"];
+    let smart =
+        Smart { wanted: email::Alike::of("RE: Your order 42", addresses, &settings), delta: 0, least_addresses: 2 };
+    let wanted = Answering {
+        message_id: "<2@mail.example>",
+        in_reply_to: &ids,
+        references: &ids,
+        tokens: &tokens,
+        conversation: Some(&[7; 22]),
+        smart: Some(smart),
+    };
+    let found = view.answered(&wanted);
+    assert_eq!(found.iter().map(|one| one.method).collect::<Vec<_>>(), email::CorrelationMethod::ALL);
+    assert!(found.iter().all(|one| one.email_id == sent.id));
+    let itself = Answering { message_id: "<1@mail.example>", ..wanted };
+    assert!(view.answered(&itself).is_empty(), "a message does not answer itself");
 }
 
 #[test]
@@ -89,7 +147,7 @@ fn a_changed_record_leaves_no_trace_of_its_former_address() {
     let mut view = View::default();
     save(&mut view, person(1, Kind::User, "Zoe", "old@x.example", true));
     save(&mut view, person(1, Kind::User, "Ada", "new@x.example", true));
-    assert_eq!((view.party("old@x.example"), view.party("new@x.example")), (None, Some(Uuid::from_u128(1))));
+    assert_eq!((view.candidates("old@x.example").len(), view.candidates("new@x.example").len()), (0, 1));
     assert_eq!(view.records(None, None).map(|record| record.name.as_str()).collect::<Vec<_>>(), ["Ada"]);
 }
 
@@ -136,7 +194,12 @@ async fn pages_of_a_search_meet_without_gap_or_overlap() {
 fn a_mailbox_is_found_by_id_and_by_address_in_whichever_it_lies() {
     let store = store(1);
     let email = message(1, 1, "Hello", "ada@fabrikam.example");
-    let source = Source { mailbox_id: Uuid::from_u128(9), mailbox_address: "nine@contoso.example".into() };
+    let source = Source {
+        mailbox_id: Uuid::from_u128(9),
+        mailbox_address: "nine@contoso.example".into(),
+        folder_id: String::new(),
+        is_untracked: false,
+    };
     let again = email::Event::FoundAgain { source, at: Timestamp::UNIX_EPOCH };
     store.write(|view| view.email(email.id, 2, &[again]));
     for mailbox in ["m1@contoso.example", "NINE@contoso.example", &Uuid::from_u128(9).to_string()] {

@@ -183,10 +183,10 @@ impl View {
     fn unlink(&mut self, activity: &Activity) {
         let id = activity.email.id;
         self.newest.remove(&Position::of(activity));
-        if let Some(delivery) = &activity.email.delivery {
-            if let Some(waiting) = self.outbox.get_mut(&mailbox_key(&delivery.sending_mailbox)) {
-                waiting.remove(&(delivery.queued_at, id));
-            }
+        if let Some(delivery) = &activity.email.delivery
+            && let Some(waiting) = self.outbox.get_mut(&mailbox_key(&delivery.sending_mailbox))
+        {
+            waiting.remove(&(delivery.queued_at, id));
         }
         for source in &activity.sources {
             if let Some(emails) = self.by_folder.get_mut(&(source.mailbox_id, source.folder_id.clone())) {

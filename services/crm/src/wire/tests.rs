@@ -20,7 +20,9 @@ fn header() -> sent::PromoteHeader {
         source: Some(sent::EmailSource {
             mailbox_id: Uuid::from_u128(1).to_string(),
             email_address: "a@x.example".into(),
+            ..Default::default()
         }),
+        ..Default::default()
     }
 }
 
@@ -36,10 +38,11 @@ fn refused(change: impl FnOnce(&mut sent::Email)) -> String {
 
 #[test]
 fn a_header_becomes_a_promotion_and_an_activity_goes_back() {
-    let promote = promotion(header(), MOST).unwrap();
+    let (promote, _) = promotion(header(), MOST).unwrap();
     assert_eq!(promote.email.id, email::activity_id(Some("a@x"), ""));
     let promoted_at = jiff::Timestamp::UNIX_EPOCH;
-    let back = activity(&Activity { email: promote.email, sources: vec![promote.source], promoted_at });
+    let (sources, queues) = (vec![promote.source], Vec::new());
+    let back = activity(&Activity { email: promote.email, sources, promoted_at, queues }, &View::default());
     assert_eq!((back.parties, back.message_id), (header().email.unwrap().parties, "<a@x>".to_owned()));
 }
 
@@ -78,7 +81,7 @@ fn contents_come_in_the_contracts_order() {
     let email = header.email.as_mut().unwrap();
     (email.mime, email.html, email.text) = (Some(sized(1)), Some(sized(2)), Some(sized(3)));
     email.attachments = vec![sent::Attachment { content: Some(sized(4)), ..Default::default() }];
-    let promote = promotion(header, MOST).unwrap();
+    let (promote, _) = promotion(header, MOST).unwrap();
     let order: Vec<_> = contents(&promote.email).map(|(field, content)| (field, content.size)).collect();
     let expected = [("text", 3), ("html", 2), ("mime", 1), ("attachments[0].content", 4)];
     assert_eq!(order, expected.map(|(field, size)| (format!("email.{field}"), size)));

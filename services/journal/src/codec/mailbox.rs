@@ -39,7 +39,7 @@ pub fn encode(event: &Event) -> Stored {
             at: Some(time(*at)),
             trigger: write_trigger(*trigger),
         }),
-        Event::AttemptFinished { .. } => return encode_finished(event),
+        Event::AttemptFinished { .. } => encode_finished(event),
         Event::AttemptFailed {
             epoch,
             started_at,

@@ -32,7 +32,7 @@ pub fn read_verdict(verdict: stored::Verdict) -> Option<Verdict> {
     let decision = decision?;
     // The first versions moved messages to the folder, or did nothing.
     let was_moved = matches!(&decision, StoredDecision::Undeliverable(undeliverable) if undeliverable.to_move);
-    let disposal = read_disposal(disposal)?.or(was_moved.then_some(Disposal::UndeliverableFolder));
+    let disposal = read_disposal(disposal)?.or_else(|| was_moved.then_some(Disposal::UndeliverableFolder));
     Some(Verdict {
         item: read_item(item?)?,
         decision: read_decision(decision)?,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod one;
+mod past;
 mod selection;
 mod settings;
 mod sync;
@@ -147,6 +148,48 @@ pub enum Command {
         #[command(flatten)]
         selection: Selection,
     },
+    /// Say what was decided about the messages of a mailbox, and what was known then
+    #[command(after_help = "Example:\n  postroad mailbox explain ada@contoso.example --not-tracked --last 20")]
+    Explain {
+        /// Address or id
+        mailbox: String,
+        /// Only messages that were not tracked
+        #[arg(long)]
+        not_tracked: bool,
+        /// Only what was decided since
+        #[arg(long, value_name = "TIME")]
+        since: Option<jiff::Timestamp>,
+        /// Only the newest so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        last: usize,
+    },
+    /// Compare the folders of a mailbox with what was decided: prove that no message was passed over, or name the gap
+    #[command(
+        after_help = "Example:\n  postroad mailbox audit ada@contoso.example\n\nExit code 1 says that there is a gap. Writes nothing."
+    )]
+    Audit {
+        /// Address or id
+        mailbox: String,
+    },
+    /// Try messages again that failed too often
+    Retry {
+        /// Address or id
+        mailbox: String,
+        /// Only this message
+        #[arg(value_name = "MESSAGE-ID")]
+        message_id: Option<String>,
+    },
+    /// Show, pause or resume the reading of older mail, which a lowered Process Email From began
+    Backfill {
+        /// Address or id
+        mailbox: String,
+        /// What to do
+        #[arg(value_enum, default_value_t = past::BackfillAction::Show)]
+        action: past::BackfillAction,
+    },
+    /// Tracked folders
+    #[command(subcommand)]
+    Folder(past::FolderCommand),
     /// Show the event log of a mailbox as sentences
     #[command(after_help = "Example:\n  postroad mailbox timeline ada@contoso.example --last 20")]
     Timeline {
@@ -187,6 +230,13 @@ impl Command {
             Self::Deactivate { selection } => deactivate(session, selection.into()).await,
             Self::Test { selection, evidence } => test::run(session, selection.into(), evidence).await,
             Self::Sync { selection } => sync::run(session, selection.into()).await,
+            Self::Explain { mailbox, not_tracked, since, last } => {
+                past::explain(session, mailbox, not_tracked, since, last).await
+            }
+            Self::Audit { mailbox } => past::audit(session, mailbox).await,
+            Self::Retry { mailbox, message_id } => past::retry(session, mailbox, message_id).await,
+            Self::Backfill { mailbox, action } => past::backfill(session, mailbox, action).await,
+            Self::Folder(command) => past::folder(session, command).await,
             Self::Timeline { mailbox, last } => one::timeline(session, mailbox, last).await,
         }
     }

@@ -84,6 +84,9 @@ pub enum Command {
         /// Its id [default: derived from kind and primary address, so that saving twice makes one record]
         #[arg(long, default_value = "", hide_default_value = true)]
         id: String,
+        /// The user who owns it, by id; of a queue, who may own its emails
+        #[arg(long, value_name = "USER-ID", default_value = "", hide_default_value = true)]
+        owner: String,
     },
 }
 
@@ -94,8 +97,8 @@ impl Command {
             Self::Load { file } => load(session, file).await,
             Self::List { kind, limit } => list(session, kind.unwrap_or_default(), limit).await,
             Self::Get { record, kind } => get(session, record, kind.unwrap_or_default()).await,
-            Self::Save { kind, name, addresses, inactive, id } => {
-                let record = Record { id, kind: kind.into(), name, addresses, inactive };
+            Self::Save { kind, name, addresses, inactive, id, owner } => {
+                let record = Record { id, kind: kind.into(), name, addresses, inactive, owner_id: owner };
                 let (record, changed) = save(session, record).await?;
                 if session.output.is_json() {
                     session.output.message(&record)?;
@@ -141,6 +144,7 @@ fn record(draft: Draft) -> Record {
         name: draft.name,
         addresses: draft.addresses,
         inactive: !draft.active,
+        owner_id: draft.owner_id.map_or_else(String::new, |id| id.to_string()),
     }
 }
 

@@ -113,6 +113,7 @@ const fn method(wire: SynchronizationMethod) -> Method {
     match wire {
         SynchronizationMethod::Unspecified | SynchronizationMethod::None => Method::None,
         SynchronizationMethod::ServerSideSync => Method::ServerSideSync,
+        SynchronizationMethod::ForwardMailbox => Method::ForwardMailbox,
     }
 }
 

@@ -87,6 +87,7 @@ const fn method(method: Method) -> SynchronizationMethod {
     match method {
         Method::None => SynchronizationMethod::None,
         Method::ServerSideSync => SynchronizationMethod::ServerSideSync,
+        Method::ForwardMailbox => SynchronizationMethod::ForwardMailbox,
     }
 }
 

@@ -348,8 +348,8 @@ fn calls() -> u32 {
     let worker = claim(&world, None);
     assert!(!run(&worker));
     check(&world, "without trouble");
-    let made = worker.calls.lock().unwrap().made;
-    made
+    let fate = *worker.calls.lock().unwrap();
+    fate.made
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! How email activities and verdicts are shown.
 
+use postroad_core::fault::Code;
 use postroad_proto::{
-    crm::v1::{Content, CorrelationMethod, Email, EmailDirection, Omission, Party, PartyRole},
+    crm::v1::{Content, CorrelationMethod, Email, EmailDirection, EmailStatus, Omission, Party, PartyRole},
     sync::v1::MessageVerdict,
 };
 
@@ -60,9 +61,33 @@ fn answers(email: &Email) -> String {
         CorrelationMethod::Unspecified => return String::new(),
         CorrelationMethod::InReplyTo => "In-Reply-To",
         CorrelationMethod::References => "References",
+        CorrelationMethod::TrackingToken => "tracking token",
         CorrelationMethod::ConversationIndex => "conversation index",
+        CorrelationMethod::SmartMatching => "smart matching",
     };
     format!("{} ({how})", email.correlated_email_id)
+}
+
+fn status(email: &Email) -> &'static str {
+    match email.status() {
+        EmailStatus::Unspecified => "",
+        EmailStatus::Received => "received",
+        EmailStatus::PendingSend => "pending send",
+        EmailStatus::Sending => "sending",
+        EmailStatus::Sent => "sent",
+        EmailStatus::Failed => "failed",
+    }
+}
+
+/// Why it was not sent, and what to do about it.
+fn failure(email: &Email) -> String {
+    if email.failure.is_empty() {
+        return String::new();
+    }
+    match Code::by_name(&email.failure_code) {
+        Some(code) => format!("{} [{}]\n{}", email.failure, code.name(), code.row().remedy),
+        None => email.failure.clone(),
+    }
 }
 
 /// An activity with its parties and contents.
@@ -74,6 +99,13 @@ pub fn facts(output: &mut Output, email: &Email) -> Result<(), Failure> {
         ("message id", email.message_id.clone()),
         ("in reply to", email.in_reply_to.clone()),
         ("answers", answers(email)),
+        ("token", email.tracking_token.clone()),
+        ("status", status(email).to_owned()),
+        ("failure", failure(email)),
+        ("send after", time::full(email.send_after.as_ref())),
+        ("regarding", email.regarding_id.clone()),
+        ("owner", email.owner_id.clone()),
+        ("accepted by", email.accepted_by.clone()),
         ("direction", direction(email).to_owned()),
         ("from", parties(email, PartyRole::From)),
         ("sender", parties(email, PartyRole::Sender)),

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{command::profile::settings::date, contract, failure::Failure, settings_file::Changes};
 
 const METHODS: &[&str] = &["none", "server_side_sync"];
+const INCOMING_METHODS: &[&str] = &["none", "server_side_sync", "forward_mailbox"];
 
 /// Settings of a mailbox, without the address, which creation takes as an argument.
 #[derive(Args, Debug, Default)]
@@ -27,7 +28,7 @@ pub struct Flags {
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
     /// Incoming email
-    #[arg(long, value_name = "METHOD", value_parser = contract::choice("SYNCHRONIZATION_METHOD", METHODS, SynchronizationMethod::from_str_name))]
+    #[arg(long, value_name = "METHOD", value_parser = contract::choice("SYNCHRONIZATION_METHOD", INCOMING_METHODS, SynchronizationMethod::from_str_name))]
     incoming_method: Option<SynchronizationMethod>,
     /// Outgoing email
     #[arg(long, value_name = "METHOD", value_parser = contract::choice("SYNCHRONIZATION_METHOD", METHODS, SynchronizationMethod::from_str_name))]

@@ -37,6 +37,7 @@ fn approval(mailbox: &Mailbox) -> &'static str {
 fn method(method: SynchronizationMethod) -> &'static str {
     match method {
         SynchronizationMethod::ServerSideSync => "Server-Side Sync",
+        SynchronizationMethod::ForwardMailbox => "Forward Mailbox",
         SynchronizationMethod::None | SynchronizationMethod::Unspecified => "None",
     }
 }
@@ -55,6 +56,7 @@ fn status_text(state: Option<&DirectionState>) -> &'static str {
 
 fn direction_cell(wanted: SynchronizationMethod, state: Option<&DirectionState>) -> Cell {
     match (wanted, status(state)) {
+        (SynchronizationMethod::ForwardMailbox, _) => cell("forwarded"),
         (SynchronizationMethod::None | SynchronizationMethod::Unspecified, _) => cell("-"),
         (_, Status::Success) => good_cell(status_text(state)),
         (_, Status::Failure) => bad_cell(status_text(state)),
@@ -66,7 +68,9 @@ fn direction_text(wanted: SynchronizationMethod, state: Option<&DirectionState>)
     let enabled = if state.is_some_and(|state| state.enabled) { "enabled" } else { "not enabled" };
     match wanted {
         SynchronizationMethod::ServerSideSync => format!("{}, {}, {enabled}", method(wanted), status_text(state)),
-        SynchronizationMethod::None | SynchronizationMethod::Unspecified => method(wanted).to_owned(),
+        SynchronizationMethod::ForwardMailbox | SynchronizationMethod::None | SynchronizationMethod::Unspecified => {
+            method(wanted).to_owned()
+        }
     }
 }
 

@@ -125,9 +125,12 @@ pub async fn discard(client: &Client, drafts: &[Draft]) -> Result<(), Failure> {
     let ids = drafts.iter().map(|draft| ItemId::new(draft.id.clone())).collect();
     let answers = client.ask(&DeleteItem { ids, deletion: Deletion::Hard }).await;
     let answers = answers.map_err(|error| failure(&error, client))?;
-    for error in answers.into_iter().filter_map(Result::err).filter(|error: &ItemError| error.class() != Class::Gone) {
-        item_failure(&error)?;
-        return Err(Failure::Fault(Report::new(Code::ExchangeTransient, format!("DeleteItem of a draft: {error}"))));
+    let is_left = |error: &ItemError| error.class() != Class::Gone;
+    match answers.into_iter().filter_map(Result::err).find(is_left) {
+        None => Ok(()),
+        Some(error) => {
+            item_failure(&error)?;
+            Err(Failure::Fault(Report::new(Code::ExchangeTransient, format!("DeleteItem of a draft: {error}"))))
+        }
     }
-    Ok(())
 }
