@@ -108,6 +108,10 @@ pub(crate) async fn handle(
         with_credentials: is_token || question.headers.contains_key(http::header::AUTHORIZATION),
         status: answered.as_ref().map_or(0, Reply::status),
     });
+    let is_performed = answered.as_ref().is_ok_and(|reply| reply.status() == 200);
+    if is_performed && state.faults.take(target, |kind| matches!(kind, FaultKind::LostAnswer)).is_some() {
+        return Err(Closed);
+    }
     let cut = match state.faults.take(target, |kind| matches!(kind, FaultKind::CutAnswer { .. })) {
         Some(FaultKind::CutAnswer { percent }) => Some(percent),
         _ => None,

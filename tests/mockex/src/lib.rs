@@ -43,7 +43,7 @@ mod store;
 mod token;
 mod transport;
 
-pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service};
+pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service, Share};
 pub use ledger::{Counters, Request};
 pub use options::{Application, Challenge, Impersonates, Mailbox, Options, Region, ServerVersion, ServiceAccount};
 pub use organization::Organization;

@@ -1,8 +1,8 @@
-//! Mail that is sent.
+//! Mail that is sent: exactly once, whatever becomes of the answer.
 
 use mockex::{Fault, FaultKind, Options};
 
-use crate::client::{ANA, Ask, BEN, Stand, options, texts};
+use crate::client::{ANA, Ask, BEN, GET_INBOX, Stand, options, texts};
 
 const OWN: &str =
     "<t:ExtendedFieldURI DistinguishedPropertySetId=\"PublicStrings\" PropertyName=\"own\" PropertyType=\"String\"/>";
@@ -61,6 +61,58 @@ async fn a_draft_gets_its_attachment_and_is_sent() {
         assert_eq!((listed.len(), listed[0].is_read, listed[0].is_draft), (1, is_read, false), "{mailbox}");
         assert_eq!(listed[0].message_id.as_ref(), Some(&sent.message_id), "{mailbox}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_leaves_what_was_done() {
+    let stand = Stand::start().await;
+    let lose = |operation: &str| {
+        stand.exchange.set_fault(Fault::new(FaultKind::LostAnswer).operation(operation).mailbox(ANA).after(1).times(1));
+    };
+    let count = |folder: &str| stand.exchange.list_folder(ANA, folder).unwrap().items.len();
+    lose("CreateItem");
+    let draft = item(&stand.ana(&create("SaveOnly", "first")).await.succeeded().text);
+    assert!(stand.post(&Ask::new(&create("SaveOnly", "second"))).send().await.is_err());
+    assert_eq!(count("drafts"), 2, "it was made all the same");
+    let second = stand.exchange.list_folder(ANA, "drafts").unwrap().items[1].item_id.clone();
+    stand.ana(&create("SaveOnly", "third")).await.succeeded();
+
+    lose("SendItem");
+    assert_eq!(stand.ana(&send(&(second.clone(), "AAAA".to_owned()))).await.codes(), ["ErrorStaleObject"]);
+    assert!(stand.post(&Ask::new(&send(&draft))).send().await.is_err());
+    assert_eq!((stand.exchange.sent().len(), count("drafts"), count("sentitems")), (1, 2, 1));
+    assert_eq!(stand.ana(&send(&draft)).await.codes(), ["ErrorItemNotFound"]);
+    assert_eq!(stand.exchange.sent().len(), 1);
+    assert!(
+        stand
+            .exchange
+            .requests()
+            .iter()
+            .any(|request| request.operation.as_deref() == Some("SendItem") && request.status == 200)
+    );
+}
+
+#[tokio::test]
+async fn a_refused_request_does_not_use_up_the_loss_of_an_answer() {
+    let stand = Stand::start().await;
+    stand.exchange.set_fault(Fault::new(FaultKind::LostAnswer).times(1));
+    assert_eq!(stand.ask(&Ask::new(GET_INBOX).without_logon()).await.status, 401);
+    assert_eq!(stand.ana("<m:GetFolder/>").await.status, 500);
+    assert!(stand.post(&Ask::new(GET_INBOX)).send().await.is_err());
+    stand.ana(GET_INBOX).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_share_of_answers_is_lost_and_every_message_is_there() {
+    let stand = Stand::start().await;
+    stand.exchange.set_fault(Fault::new(FaultKind::LostAnswer).operation("CreateItem").share(500, 3));
+    let mut lost = 0;
+    for number in 0..20 {
+        let operation = create("SendOnly", &number.to_string());
+        lost += usize::from(stand.post(&Ask::new(&operation)).send().await.is_err());
+    }
+    assert!((4..=16).contains(&lost), "{lost}");
+    assert_eq!(stand.exchange.sent().len(), 20);
 }
 
 #[tokio::test]
