@@ -111,6 +111,10 @@ impl Wall {
                 }
                 keys
             }
+            Event::Sending { at, event: mailbox::SendEvent::Failed { report, next_try, .. }, .. } => {
+                let level = if next_try.is_none() { Level::Error } else { Level::Warning };
+                vec![self.fault(id, profile, report, level, *at)]
+            }
             Event::Recovered { at, report, .. } => vec![self.note(Note {
                 regarding: Regarding::Mailbox(id),
                 level: Level::Information,
@@ -130,7 +134,14 @@ impl Wall {
             | Event::Claimed { .. }
             | Event::AttemptStarted { .. }
             | Event::Throttled { .. }
-            | Event::Moved { .. } => Vec::new(),
+            | Event::Disposed { .. }
+            | Event::BackfillPlanned { .. }
+            | Event::BackfillPaused { .. }
+            | Event::BackfillResumed { .. }
+            | Event::RetryAsked { .. }
+            | Event::FolderTracked { .. }
+            | Event::FolderUntracked { .. }
+            | Event::Sending { .. } => Vec::new(),
         }
     }
 
@@ -302,6 +313,10 @@ mod tests {
             cursor: None,
             verdicts: Vec::new(),
             deferrals: Vec::new(),
+            folders: Vec::new(),
+            judged_from: None,
+            backfill: None,
+            amendments: Vec::new(),
         }
     }
 

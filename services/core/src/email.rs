@@ -4,25 +4,43 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Aggregate, Refusal};
-
+mod activity;
 mod correlation;
+mod delivery;
 mod omission;
+mod resolution;
+mod subject;
+mod token;
 
-pub use correlation::{Answering, Correlation, CorrelationMethod, conversation, correlate};
+pub use activity::{Command, Event, Promote, Rules, State};
+pub use correlation::{Correlation, CorrelationMethod, conversation, correlate, subject_changed};
+pub use delivery::{Delivery, Status};
 pub use omission::{Limits, Omission};
+pub use resolution::{Owners, Resolution, eligible, owner, recipient, sender};
+pub use subject::{Alike, is_forward};
+pub use token::{counters, subject_with, token, tokens, without_tokens};
 
 /// The namespace of activity ids; pinned, or a message would be promoted twice.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_8c52_9a77_4d0e_8a53_0d9c_21b7_4e10);
 
-/// The id of the activity of a message: the same wherever and whenever the message is met.
+/// The id of the activity of a received message: the same wherever and whenever the message is met.
 ///
 /// The Internet message id identifies it; its angle brackets and the white space around it do not count. A message
 /// without one is identified by its content's SHA-256 digest.
 pub fn activity_id(message_id: Option<&str>, content_digest: &str) -> Uuid {
+    identity("", message_id, content_digest)
+}
+
+/// The same for a message that was sent, and found in Sent Items. Mail between users is two activities, one for each direction
+/// (spec §3.7). An email that the CRM itself sent keeps the id that it was given there.
+pub fn sent_activity_id(message_id: Option<&str>, content_digest: &str) -> Uuid {
+    identity("sent:", message_id, content_digest)
+}
+
+fn identity(prefix: &str, message_id: Option<&str>, content_digest: &str) -> Uuid {
     let name = match message_id.map(normalized).filter(|id| !id.is_empty()) {
-        Some(id) => format!("message-id:{id}"),
-        None => format!("content:{content_digest}"),
+        Some(id) => format!("{prefix}message-id:{id}"),
+        None => format!("{prefix}content:{content_digest}"),
     };
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
@@ -70,6 +88,8 @@ pub struct Party {
     pub address: String,
     /// The record of the CRM it resolved to.
     pub record_id: Option<Uuid>,
+    /// It was left unresolved because several records have the address.
+    pub is_ambiguous: bool,
 }
 
 /// Content that is kept outside the journal, by its digest.
@@ -131,6 +151,20 @@ pub struct Email {
     pub mime: Option<Content>,
     /// Attachments.
     pub attachments: Vec<Attachment>,
+    /// The HTML body made safe for display.
+    pub display_html: Option<Content>,
+    /// Whether its subject differs from that of the email it answers.
+    pub is_subject_changed: bool,
+    /// What it regards.
+    pub regarding_id: Option<Uuid>,
+    /// Who owns it.
+    pub owner_id: Option<Uuid>,
+    /// The mailbox that accepted it.
+    pub accepted_by: String,
+    /// The tracking token in its subject.
+    pub tracking_token: String,
+    /// Of an email that the CRM sends: how that stands.
+    pub delivery: Option<Delivery>,
 }
 
 /// In which mailbox a message was found.
@@ -140,101 +174,28 @@ pub struct Source {
     pub mailbox_id: Uuid,
     /// Its address.
     pub mailbox_address: String,
+    /// The tracked folder it lies in; empty for the Inbox and Sent Items.
+    pub folder_id: String,
+    /// Its category was removed there.
+    pub is_untracked: bool,
 }
 
-/// What happened to an activity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// It came to be.
-    Promoted { email: Box<Email>, source: Source, at: Timestamp },
-    /// The message lies in another mailbox as well.
-    FoundAgain { source: Source, at: Timestamp },
-}
-
-/// The one command: promote a message.
-#[derive(Clone, Debug)]
-pub struct Promote {
-    /// The message.
-    pub email: Email,
-    /// Where it was found.
-    pub source: Source,
-}
-
-/// A promoted message.
+/// A promoted message, or an email that the CRM sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// The message.
     pub email: Email,
-    /// The mailboxes it was found in, the first one first.
+    /// The mailboxes it was found in, the first one first; none where it is only sent.
     pub sources: Vec<Source>,
-    /// When it was promoted.
+    /// When it was promoted or queued.
     pub promoted_at: Timestamp,
-}
-
-/// `None` until it is promoted.
-pub type State = Option<Activity>;
-
-/// The aggregate.
-pub struct Rules;
-
-impl Aggregate for Rules {
-    type State = State;
-    type Command = Promote;
-    type Event = Event;
-    type Facts = Timestamp;
-    type Refusal = Refusal;
-
-    fn decide(state: &State, command: &Promote, now: &Timestamp) -> Result<Vec<Event>, Refusal> {
-        let source = command.source.clone();
-        let Some(activity) = state else {
-            return Ok(vec![Event::Promoted { email: Box::new(command.email.clone()), source, at: *now }]);
-        };
-        if activity.sources.iter().any(|known| known.mailbox_id == source.mailbox_id) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Event::FoundAgain { source, at: *now }])
-    }
-
-    fn evolve(state: State, event: &Event) -> State {
-        match (state, event) {
-            (None, Event::Promoted { email, source, at }) => {
-                Some(Activity { email: (**email).clone(), sources: vec![source.clone()], promoted_at: *at })
-            }
-            (Some(mut activity), Event::FoundAgain { source, .. } | Event::Promoted { source, .. }) => {
-                if !activity.sources.contains(source) {
-                    activity.sources.push(source.clone());
-                }
-                Some(activity)
-            }
-            (None, Event::FoundAgain { .. }) => None,
-        }
-    }
+    /// The queues that have an item for it, and since when.
+    pub queues: Vec<(Uuid, Timestamp)>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn promote(mailbox: u128) -> Promote {
-        let email = Email {
-            id: activity_id(Some("<a@x>"), ""),
-            direction: Direction::Incoming,
-            message_id: Some("<a@x>".into()),
-            in_reply_to: None,
-            references: Vec::new(),
-            conversation_index: Vec::new(),
-            correlation: None,
-            subject: "Hello".into(),
-            sent_at: None,
-            received_at: None,
-            parties: Vec::new(),
-            text: None,
-            html: None,
-            mime: None,
-            attachments: Vec::new(),
-        };
-        Promote { email, source: Source { mailbox_id: Uuid::from_u128(mailbox), mailbox_address: "a@x".into() } }
-    }
 
     #[test]
     fn the_id_is_pinned() {
@@ -242,15 +203,6 @@ mod tests {
         assert_ne!(activity_id(None, "1"), activity_id(None, "2"));
         assert_ne!(activity_id(Some("<A@x>"), ""), activity_id(Some("<a@x>"), ""));
         assert_eq!(activity_id(Some("<a@x>"), ""), Uuid::new_v5(&NAMESPACE, b"message-id:a@x"));
-    }
-
-    #[test]
-    fn promoting_twice_changes_nothing() {
-        let now = Timestamp::UNIX_EPOCH;
-        let state = Rules::fold(None, &Rules::decide(&None, &promote(1), &now).unwrap());
-        assert!(Rules::decide(&state, &promote(1), &now).unwrap().is_empty());
-        let again = Rules::decide(&state, &promote(2), &now).unwrap();
-        assert!(matches!(again.as_slice(), [Event::FoundAgain { .. }]));
-        assert_eq!(Rules::fold(state, &again).unwrap().sources.len(), 2);
+        assert_ne!(activity_id(Some("<a@x>"), ""), sent_activity_id(Some("<a@x>"), ""));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     fault::Probe,
-    mailbox::{Event, Health, Mailbox},
+    mailbox::{Event, Health, Mailbox, SendEvent},
 };
 
 /// A broken invariant.
@@ -17,13 +17,14 @@ pub struct Broken {
     pub evidence: String,
 }
 
-/// INV-1: one verdict per item and rule version, over the history of one mailbox.
+/// INV-1: one verdict per item, rule version and pass, over the history of one mailbox. A later pass is a backfill or a retry that a
+/// person asked for.
 pub fn one_verdict_per_item<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
     let mut seen = HashMap::new();
     for event in history {
         let Event::AttemptFinished { verdicts, .. } = event else { continue };
         for verdict in verdicts {
-            let count = seen.entry((verdict.item.id.clone(), verdict.rule_version)).or_insert(0_u32);
+            let count = seen.entry((verdict.item.id.clone(), verdict.rule_version, verdict.pass)).or_insert(0_u32);
             *count += 1;
             if *count > 1 {
                 let evidence =
@@ -75,7 +76,9 @@ pub fn stale_owner_cannot_append<'a>(history: impl IntoIterator<Item = &'a Event
             | Event::AttemptFinished { epoch, .. }
             | Event::AttemptFailed { epoch, .. }
             | Event::Throttled { epoch, .. }
-            | Event::Moved { epoch, .. } => *epoch,
+            | Event::Disposed { epoch, .. }
+            | Event::BackfillPlanned { epoch, .. }
+            | Event::Sending { epoch, .. } => *epoch,
             _ => continue,
         };
         if epoch != current {
@@ -83,6 +86,31 @@ pub fn stale_owner_cannot_append<'a>(history: impl IntoIterator<Item = &'a Event
                 id: "INV-6",
                 evidence: format!("epoch {epoch} wrote while {current} owned the mailbox"),
             });
+        }
+    }
+    Ok(())
+}
+
+/// INV-10: a queued mail is sent exactly once, over the history of one mailbox: an attempt is confirmed at most once, only after its
+/// draft was ready, and nothing is begun anew after that.
+pub fn sent_at_most_once<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
+    let mut attempts: HashMap<uuid::Uuid, (u32, Option<bool>)> = HashMap::new();
+    for event in history {
+        let Event::Sending { event, .. } = event else { continue };
+        let id = event.email_id();
+        let broken = |what: &str| Err(Broken { id: "INV-10", evidence: format!("email {id} {what}") });
+        // The attempt, and whether its draft is ready (false) or it was sent (true).
+        let known = attempts.get(&id).copied();
+        match (event, known) {
+            (SendEvent::Intended { attempt, .. }, Some((last, Some(true)))) if *attempt == last => {
+                return broken("was begun anew after it was sent");
+            }
+            (SendEvent::Intended { attempt, .. }, _) => drop(attempts.insert(id, (*attempt, None))),
+            (SendEvent::DraftReady { .. }, Some((_, Some(true)))) => return broken("got a draft after it was sent"),
+            (SendEvent::DraftReady { .. }, Some((attempt, _))) => drop(attempts.insert(id, (attempt, Some(false)))),
+            (SendEvent::Sent { .. }, Some((attempt, Some(false)))) => drop(attempts.insert(id, (attempt, Some(true)))),
+            (SendEvent::Sent { .. }, _) => return broken("was sent twice, or without a draft"),
+            _ => {}
         }
     }
     Ok(())

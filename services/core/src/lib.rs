@@ -15,6 +15,7 @@ pub mod mailbox;
 pub mod name;
 pub mod network;
 pub mod notification;
+pub mod organization;
 pub mod placement;
 pub mod profile;
 pub mod record;

@@ -13,23 +13,31 @@ use crate::{EmailAddress, fault::Report, profile::Sealed};
 
 mod acceptance;
 mod administration;
+mod backfill;
 mod cycle;
 mod draft;
 mod evolution;
 mod failure;
+mod folder;
+mod reconsideration;
 mod schedule;
+mod sending;
 mod timeline;
 mod verdict;
 
-pub use acceptance::{Acceptance, Known, Recipient, accept};
+pub use acceptance::{Acceptance, Facts, Mark, Place, Recipient, Rejection, judge, queue_items};
 pub use administration::{AdminCommand, AdminFacts, Administration, ProfileFacts};
-pub use cycle::{CycleCommand, CycleFacts, Cycles, ItemOutcome, ItemResult};
+pub use backfill::{Backfill, BackfillStep, From};
+pub use cycle::{Amendment, CycleCommand, CycleFacts, Cycles, Disposed, FolderCursor, ItemOutcome, ItemResult, Page};
 pub use draft::{Draft, FIELDS};
 pub use evolution::evolve;
 pub use failure::RetryPolicy;
+pub use folder::TrackedFolder;
+pub use reconsideration::{Reconsidered, Trial, reconsider, retry};
 pub use schedule::{Due, due, is_first_of_hour};
-pub use timeline::{sentences, verdict_sentence};
-pub use verdict::{Decision, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
+pub use sending::{Confirmation, SendCommand, SendEvent, Sending, Stage};
+pub use timeline::{fact_sentences, reason_sentence, sentences, verdict_sentence};
+pub use verdict::{Decision, Disposal, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
 
 /// Whose mailbox it is (spec §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,6 +83,8 @@ pub enum Method {
     None,
     /// By Postroad.
     ServerSideSync,
+    /// Incoming only: rules of the mail server forward its mail to a forward mailbox.
+    ForwardMailbox,
 }
 
 /// Something for each direction.
@@ -245,6 +255,8 @@ pub struct Deferral {
     pub attempts: u32,
     /// The last fault.
     pub report: Report,
+    /// As in verdicts.
+    pub pass: u32,
 }
 
 /// What synchronization knows.
@@ -256,14 +268,28 @@ pub struct Sync {
     pub worker: String,
     /// Exchange's synchronization state of the Inbox.
     pub cursor: Option<String>,
+    /// Exchange's synchronization states of the other folders that are looked at.
+    pub folder_cursors: BTreeMap<Place, String>,
+    /// The date by which mail was judged last.
+    pub judged_from: Option<From>,
+    /// How many backfills there were.
+    pub passes: u32,
+    /// Older mail that is being read, because that date was lowered.
+    pub backfill: Option<Backfill>,
     /// How it fares.
     pub health: Health,
+    /// What a fault disabled; enabled again when the cause is gone.
+    pub suspended: Vec<Direction>,
     /// Exchange asked to wait until then; nothing is sent before (INV-4).
     pub throttled_until: Option<Timestamp>,
     /// Messages that failed and are tried again, by item id.
     pub deferred: BTreeMap<String, Deferral>,
-    /// Messages to move to Undeliverable, by item id: intended, not yet confirmed.
-    pub to_move: BTreeMap<String, Item>,
+    /// What is to be done with messages, by item id: intended, not yet confirmed.
+    pub to_dispose: BTreeMap<String, Disposal>,
+    /// Messages that failed too often, by item id; kept so that they can be tried again. With each its pass.
+    pub undeliverable: BTreeMap<String, (Item, u32)>,
+    /// Emails that are being sent.
+    pub sending: BTreeMap<Uuid, Sending>,
     /// When the last recorded attempt ended.
     pub last_attempt: Option<Timestamp>,
     /// When the last successful attempt ended.
@@ -289,6 +315,8 @@ pub struct Mailbox {
     pub directions: PerDirection<DirectionState>,
     /// Mailbox Test Completed On.
     pub test_completed_on: Option<Timestamp>,
+    /// The folders that are tracked, by Exchange's folder id.
+    pub folders: BTreeMap<String, TrackedFolder>,
     /// What synchronization knows.
     pub sync: Sync,
 }
@@ -379,6 +407,14 @@ pub enum Event {
         verdicts: Vec<Verdict>,
         /// Messages that failed and are tried again.
         deferrals: Vec<Deferral>,
+        /// The states of other folders that moved.
+        folders: Vec<FolderCursor>,
+        /// The date by which mail was judged; unknown in old events.
+        judged_from: Option<From>,
+        /// How far a backfill came.
+        backfill: Option<BackfillStep>,
+        /// What people tracked or untracked after it was decided.
+        amendments: Vec<Amendment>,
     },
     /// An attempt failed; the cursor did not move.
     AttemptFailed {
@@ -405,14 +441,33 @@ pub enum Event {
     Throttled { epoch: u64, at: Timestamp, until: Timestamp, report: Report },
     /// The cause of a failure is gone; the mailbox was enabled again by itself.
     Recovered { at: Timestamp, report: Report, since: Timestamp },
-    /// A message that stayed undeliverable was moved, or could not be.
-    Moved { epoch: u64, at: Timestamp, item_id: String, fault: Option<Report> },
+    /// What was intended with messages was done, or could not be.
+    Disposed { epoch: u64, at: Timestamp, items: Vec<Disposed> },
+    /// Process Email From was lowered: older mail is going to be read.
+    BackfillPlanned { epoch: u64, at: Timestamp, from: From, before: Timestamp, total: u64 },
+    /// A backfill waits until it is resumed.
+    BackfillPaused { at: Timestamp },
+    /// A backfill goes on.
+    BackfillResumed { at: Timestamp },
+    /// Messages that failed too often are tried again, by item id.
+    RetryAsked { at: Timestamp, items: Vec<String> },
+    /// A folder is tracked: its messages regard a record.
+    FolderTracked { at: Timestamp, folder_id: String, folder: TrackedFolder },
+    /// A folder is not tracked any more.
+    FolderUntracked { at: Timestamp, folder_id: String },
+    /// An email of the outbox moved on.
+    Sending { epoch: u64, at: Timestamp, event: SendEvent },
 }
 
 impl Mailbox {
     /// Whether a direction is to be synchronized at all.
     pub fn wants(&self, direction: Direction) -> bool {
         *self.settings.methods.get(direction) == Method::ServerSideSync
+    }
+
+    /// Whether its mail is forwarded to a forward mailbox.
+    pub fn is_forwarding(&self) -> bool {
+        self.settings.methods.incoming == Method::ForwardMailbox
     }
 
     /// Which mail is too old: the later of the profile's and the mailbox's date (spec §3.2).

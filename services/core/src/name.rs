@@ -17,6 +17,8 @@ pub enum Kind {
     MailboxAddress,
     /// The user or queue of a mailbox, by its id.
     MailboxRegarding,
+    /// A tracking token, by the email that bears it.
+    TrackingToken,
 }
 
 /// The id of the claim on a name.
@@ -25,6 +27,7 @@ pub fn claim_id(kind: Kind, name: &str) -> Uuid {
         Kind::ProfileName => "profile-name",
         Kind::MailboxAddress => "mailbox-address",
         Kind::MailboxRegarding => "mailbox-regarding",
+        Kind::TrackingToken => "tracking-token",
     };
     Uuid::new_v5(&NAMESPACE, format!("{prefix}:{}", name.trim().to_lowercase()).as_bytes())
 }

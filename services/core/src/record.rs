@@ -57,6 +57,8 @@ pub struct Draft {
     pub addresses: Vec<String>,
     /// Whether it is in use.
     pub active: bool,
+    /// Who owns it.
+    pub owner_id: Option<Uuid>,
 }
 
 /// A record.
@@ -72,6 +74,8 @@ pub struct Record {
     pub addresses: Vec<EmailAddress>,
     /// Whether it is in use.
     pub active: bool,
+    /// The user who owns it; of a queue, who may own its emails.
+    pub owner_id: Option<Uuid>,
 }
 
 impl Draft {
@@ -84,7 +88,8 @@ impl Draft {
         let Some(id) = self.id.or_else(|| addresses.first().map(|address| derived_id(kind, address))) else {
             return Err(Refusal::new(Code::FieldRequired, "addresses", "is required where no id is given"));
         };
-        Ok(Record { id, kind, name: self.name.trim().to_owned(), addresses, active: self.active })
+        let owner_id = self.owner_id.filter(|_| kind != Kind::User);
+        Ok(Record { id, kind, name: self.name.trim().to_owned(), addresses, active: self.active, owner_id })
     }
 }
 
@@ -153,6 +158,7 @@ mod tests {
             name: "Ada".into(),
             addresses: vec!["Ada@contoso.example".into()],
             active: true,
+            owner_id: None,
         }
     }
 

@@ -11,6 +11,8 @@ use postroad_proto::crm::v1::crm_service_server::{CrmServiceServer, SERVICE_NAME
 use postroad_rig::{Context, Error};
 
 pub mod content;
+mod matching;
+mod outbox;
 mod page;
 pub mod people;
 mod pieces;

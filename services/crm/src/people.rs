@@ -1,14 +1,14 @@
 //! People from a CSV file: what `postroad record load` reads.
 //!
 //! The first line names the columns, in any order: `kind`, `name`, `addresses` (separated by semicolons, the primary one
-//! first), and optionally `id` and `active`.
+//! first), and optionally `id`, `active` and `owner` (the id of a user).
 
 use std::{collections::HashMap, io::Read};
 
 use postroad_core::record::{Draft, Kind};
 use uuid::Uuid;
 
-const COLUMNS: [&str; 5] = ["kind", "name", "addresses", "id", "active"];
+const COLUMNS: [&str; 6] = ["kind", "name", "addresses", "id", "active", "owner"];
 const REQUIRED: [&str; 3] = ["kind", "name", "addresses"];
 
 /// What is wrong with a file of people.
@@ -24,7 +24,7 @@ pub enum PeopleError {
     },
     /// A required column is missing.
     #[error(
-        "line 1: the column `{column}` is missing; the columns are kind, name, addresses and, if wanted, id and active"
+        "line 1: the column `{column}` is missing; the columns are kind, name, addresses and, if wanted, id, active and owner"
     )]
     ColumnMissing {
         /// Its name.
@@ -32,7 +32,7 @@ pub enum PeopleError {
     },
     /// A column is unknown or named twice.
     #[error(
-        "line 1, column {number}: `{name}` is {why}; the columns are kind, name, addresses and, if wanted, id and active"
+        "line 1, column {number}: `{name}` is {why}; the columns are kind, name, addresses and, if wanted, id, active and owner"
     )]
     ColumnWrong {
         /// Counted from 1.
@@ -119,6 +119,10 @@ fn draft(columns: &[&str], row: &csv::StringRecord, line: u64) -> Result<Draft, 
         name: text("name").to_owned(),
         addresses: addresses.map(str::to_owned).collect(),
         active,
+        owner_id: match text("owner") {
+            "" => None,
+            id => Some(Uuid::parse_str(id).map_err(|_| cell(line, "owner", format!("`{id}` is no UUID")))?),
+        },
     })
 }
 

@@ -48,6 +48,11 @@ impl<S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Unpin> Piece
         }
     }
 
+    /// What follows a header that was read already.
+    pub const fn after_header(requests: S) -> Self {
+        Self { requests, rest: Bytes::new() }
+    }
+
     /// A reader of the next content, which fails unless the content has its size and digest.
     pub fn next<'a>(&'a mut self, field: &'a str, content: &'a Content) -> Part<'a, S> {
         Part { pieces: self, field, content, read: 0, digest: Sha256::new(), is_verified: false, broken: None }

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use futures::Stream;
 use jiff::Timestamp;
 use postroad_core::{
-    Aggregate as _, Refusal,
-    email::{self, Answering, Email, Event, Promote, Rules},
+    Aggregate as _, EmailAddress, Refusal,
+    email::{self, Command, Direction, Email, Event, Promote, Role, Rules},
+    record,
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
 use postroad_proto::crm::v1::PromoteEmailRequest;
@@ -65,14 +66,61 @@ pub async fn promote<S>(
 where
     S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
 {
-    let (header, mut pieces) = Pieces::begin(requests).await?;
-    let mut wanted = wire::promotion(header, limits.message).map_err(Broken::from)?;
+    let (header, pieces) = Pieces::begin(requests).await?;
+    let (mut wanted, new_sender) = wire::promotion(header, limits.message).map_err(Broken::from)?;
     for attachment in &mut wanted.email.attachments {
         attachment.omission = limits.attachments.omission(&attachment.name, attachment.content.size);
     }
+    keep(contents, &wanted.email, pieces).await?;
+    if let Some(sender) = &new_sender {
+        create_sender(journal, store, actor, sender, &mut wanted.email).await?;
+    }
+    store.read(|view| {
+        let message_id = wanted.email.message_id.as_deref().unwrap_or_default();
+        // An email that the CRM sent itself is found again in Sent Items; it keeps its id.
+        if wanted.email.direction == Direction::Outgoing
+            && let Some(known) = view.by_message_id(Direction::Outgoing, message_id)
+        {
+            wanted.email.id = known;
+        }
+    });
+    commit(journal, store, actor, wanted, now).await
+}
+
+/// Creates the contact or lead of a sender whom nobody knows, unless a record has the address by now. Its id is derived from the address,
+/// so two promotions at a time make one record.
+async fn create_sender(
+    journal: &Journal,
+    store: &Store,
+    actor: &Actor,
+    sender: &record::Record,
+    email: &mut Email,
+) -> Result<(), Error> {
+    let address = sender.addresses.first().map(EmailAddress::key).unwrap_or_default();
+    let known = store.read(|view| view.candidates(&address).first().map(|record| record.id));
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let command = record::Command::Save(sender.clone());
+            let saved = journal.execute::<record::Rules>(sender.id, actor, &command, |_| ()).await;
+            store.reached(saved.map_err(Error::Journal)?.sequence).await;
+            sender.id
+        }
+    };
+    for party in email.parties.iter_mut().filter(|party| party.role == Role::From && party.record_id.is_none()) {
+        party.record_id = Some(id);
+    }
+    Ok(())
+}
+
+/// Stores the contents of an email, in the order in which they come.
+pub async fn keep<S>(contents: &Contents, email: &Email, mut pieces: Pieces<S>) -> Result<(), Error>
+where
+    S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
+{
     // An attachment may have the same content as one that is kept, under another name.
-    let omitted = omitted(&wanted.email);
-    for (field, content) in wire::contents(&wanted.email) {
+    let omitted = omitted(email);
+    for (field, content) in wire::contents(email) {
         let mut part = pieces.next(&field, content);
         let stored = if omitted.contains(&field) {
             tokio::io::copy(&mut part, &mut tokio::io::sink()).await.map(drop).map_err(content::Error::Read)
@@ -84,20 +132,7 @@ where
         }
         stored?;
     }
-    pieces.end().await?;
-    store.read(|view| {
-        for party in &mut wanted.email.parties {
-            party.record_id = view.party(&party.address);
-        }
-        let email = &wanted.email;
-        let answering = Answering {
-            in_reply_to: email.in_reply_to.as_slice(),
-            references: &email.references,
-            conversation_index: &email.conversation_index,
-        };
-        wanted.email.correlation = view.answered(answering, Some(email.id));
-    });
-    commit(journal, store, actor, &wanted, now).await
+    Ok(pieces.end().await?)
 }
 
 /// The fields of the contents that are read and not kept.
@@ -111,20 +146,32 @@ async fn commit(
     journal: &Journal,
     store: &Store,
     actor: &Actor,
-    wanted: &Promote,
+    wanted: Promote,
     now: Timestamp,
 ) -> Result<Promoted, Error> {
     let id = wanted.email.id;
-    // What the view knows saves a read of the journal; if it is behind, the append conflicts and decides on the truth.
+    let done = decide(journal, store, actor, id, &Command::Promote(Box::new(wanted)), now).await?;
+    Ok(Promoted { id, created: done.iter().any(|event| matches!(event, Event::Promoted { .. })) })
+}
+
+/// Decides about an activity and commits. What the view knows saves a read of the journal; if it is behind, the append conflicts and
+/// decides on the truth.
+pub async fn decide(
+    journal: &Journal,
+    store: &Store,
+    actor: &Actor,
+    id: Uuid,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Error> {
     let mut known = store.read(|view| view.activity(id)).map_or_else(
         || Snapshot { state: None, sequence: 0 },
         |row| Snapshot { state: Some(row.activity.clone()), sequence: row.sequence },
     );
     let done = journal
-        .execute_on::<Rules>(id, actor, &mut known, |state| Rules::decide(state, wanted, &now))
+        .execute_on::<Rules>(id, actor, &mut known, |state| Rules::decide(state, command, &now))
         .await
         .map_err(Error::Journal)?;
     store.reached(done.sequence).await;
-    let created = done.events.iter().any(|event| matches!(event, Event::Promoted { .. }));
-    Ok(Promoted { id, created })
+    Ok(done.events)
 }

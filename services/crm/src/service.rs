@@ -1,13 +1,18 @@
 //! The calls of `CrmService`.
 
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use postroad_core::{Refusal, email, fault::Code, record, refusal::within};
+use postroad_core::{Refusal, email, fault::Code, organization, record, refusal::within};
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
-    CorrelationMethod, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse, ListRecordsRequest,
-    ListRecordsResponse, MatchEmailRequest, MatchEmailResponse, PromoteEmailRequest, PromoteEmailResponse,
-    ReadContentRequest, ReadContentResponse, SaveRecordRequest, SaveRecordResponse, SearchEmailsRequest,
-    SearchEmailsResponse, crm_service_server::CrmService,
+    ClaimEmailRequest, ClaimEmailResponse, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse,
+    GetSettingsRequest, GetSettingsResponse, ImposeRegardingRequest, ImposeRegardingResponse, ListOutboxRequest,
+    ListOutboxResponse, ListQueueItemsRequest, ListQueueItemsResponse, ListRecordsRequest, ListRecordsResponse,
+    MatchEmailRequest, MatchEmailResponse, OutboxEmail, PromoteEmailRequest, PromoteEmailResponse, PromoteHeader,
+    QueueItem, ReadContentRequest, ReadContentResponse, ReportDeliveryRequest, ReportDeliveryResponse,
+    ResendEmailRequest, ResendEmailResponse, SaveRecordRequest, SaveRecordResponse, SaveSettingsRequest,
+    SaveSettingsResponse, SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest, SendEmailResponse,
+    SetRegardingRequest, SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse,
+    crm_service_server::CrmService, promote_email_request, send_email_request,
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     content::{self, Contents},
-    page,
+    matching, outbox, page,
     pieces::Broken,
     promote::{self, Limits, Promoted},
     store::{Position, Store, Wanted},
@@ -52,12 +57,12 @@ impl Service {
     {
         let by = (&actor, clock::now());
         let promoted = promote::promote(&self.journal, &self.store, &self.contents, by, (requests, &self.limits)).await;
-        promoted.map_err(|error| match error {
-            promote::Error::Broken(Broken::Refused(refusal)) => status::refused(&refusal),
-            promote::Error::Broken(Broken::Lost(status)) => *status,
-            promote::Error::Contents(error) => unavailable(&error),
-            promote::Error::Journal(error) => status::journal(error),
-        })
+        promoted.map_err(failed)
+    }
+
+    async fn decide(&self, actor: &postroad_journal::Actor, id: Uuid, command: email::Command) -> Result<(), Status> {
+        let done = promote::decide(&self.journal, &self.store, actor, id, &command, clock::now()).await;
+        done.map(drop).map_err(failed)
     }
 }
 
@@ -111,28 +116,34 @@ impl CrmService for Service {
         Ok(Response::new(ListRecordsResponse { records, next_page_token }))
     }
 
+    async fn get_settings(&self, _: Request<GetSettingsRequest>) -> Result<Response<GetSettingsResponse>, Status> {
+        let settings = self.store.read(|view| view.entries().clone().into_iter().collect());
+        Ok(Response::new(GetSettingsResponse { settings }))
+    }
+
+    async fn save_settings(
+        &self,
+        request: Request<SaveSettingsRequest>,
+    ) -> Result<Response<SaveSettingsResponse>, Status> {
+        let actor = actor::of(&request);
+        let mut wanted: Vec<(String, String)> = request.into_inner().settings.into_iter().collect();
+        wanted.sort();
+        let command = organization::Command(wanted);
+        let done = self.journal.execute::<organization::Rules>(organization::ID, &actor, &command, |_| ()).await;
+        let done = done.map_err(status::journal)?;
+        self.store.reached(done.sequence).await;
+        Ok(Response::new(SaveSettingsResponse { settings: done.state.into_iter().collect() }))
+    }
+
     async fn match_email(&self, request: Request<MatchEmailRequest>) -> Result<Response<MatchEmailResponse>, Status> {
         let request = request.into_inner();
         let most = wire::REFERENCES;
         within("in_reply_to", request.in_reply_to.len() as u64, 0, most)
             .and_then(|()| within("references", request.references.len() as u64, 0, most))
-            .and_then(|()| {
-                let length = request.conversation_index.len() as u64;
-                within("conversation_index", length, 0, wire::CONVERSATION_INDEX)
-            })
+            .and_then(|()| within("addresses", request.addresses.len() as u64, 0, most))
+            .and_then(|()| within("tokens", request.tokens.len() as u64, 0, most))
             .map_err(|refusal| status::refused(&refusal))?;
-        let answering = email::Answering {
-            in_reply_to: &request.in_reply_to,
-            references: &request.references,
-            conversation_index: &request.conversation_index,
-        };
-        let (found, sender) = self.store.read(|view| {
-            let sender = view.party(&request.sender_address).and_then(|id| view.by_id(id)).map(wire::record);
-            (view.answered(answering, None), sender)
-        });
-        let email_id = found.map(|found| found.email_id.to_string()).unwrap_or_default();
-        let method = found.map_or(CorrelationMethod::Unspecified, wire::correlation_method);
-        Ok(Response::new(MatchEmailResponse { email_id, method: method.into(), sender }))
+        Ok(Response::new(self.store.read(|view| matching::matches(&request, view))))
     }
 
     async fn promote_email(
@@ -150,13 +161,159 @@ impl CrmService for Service {
         if email::normalized(wanted).is_empty() {
             return Err(status::refused(&Refusal::new(Code::FieldRequired, "email", "is required")));
         }
-        let by_message_id = email::activity_id(Some(wanted), "");
         let found = self.store.read(|view| {
             let by_id = Uuid::parse_str(wanted).ok().and_then(|id| view.activity(id));
-            by_id.or_else(|| view.activity(by_message_id))
+            let ways = [email::Direction::Incoming, email::Direction::Outgoing].into_iter();
+            let by_message_id = || ways.filter_map(|way| view.by_message_id(way, wanted)).next();
+            let row = by_id.or_else(|| by_message_id().and_then(|id| view.activity(id)))?;
+            Some(wire::activity(&row.activity, view))
         });
-        let row = found.ok_or_else(|| missing("email", wanted))?;
-        Ok(Response::new(GetEmailResponse { email: Some(wire::activity(&row.activity)) }))
+        let email = found.ok_or_else(|| missing("email", wanted))?;
+        Ok(Response::new(GetEmailResponse { email: Some(email) }))
+    }
+
+    async fn untrack_email(
+        &self,
+        request: Request<UntrackEmailRequest>,
+    ) -> Result<Response<UntrackEmailResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let id = given("email_id", &request.email_id)?;
+        let mailbox_id = given("mailbox_id", &request.mailbox_id)?;
+        self.decide(&actor, id, email::Command::Untrack { mailbox_id }).await?;
+        Ok(Response::new(UntrackEmailResponse {}))
+    }
+
+    async fn set_regarding(
+        &self,
+        request: Request<SetRegardingRequest>,
+    ) -> Result<Response<SetRegardingResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let id = given("email_id", &request.email_id)?;
+        let regarding_id = wire::maybe_id("regarding_id", &request.regarding_id).map_err(|r| status::refused(&r))?;
+        if regarding_id.is_some_and(|id| self.store.read(|view| view.by_id(id).is_none())) {
+            return Err(missing("regarding_id", &request.regarding_id));
+        }
+        self.decide(&actor, id, email::Command::SetRegarding { regarding_id }).await?;
+        Ok(Response::new(SetRegardingResponse {}))
+    }
+
+    async fn impose_regarding(
+        &self,
+        request: Request<ImposeRegardingRequest>,
+    ) -> Result<Response<ImposeRegardingResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let mailbox = given("mailbox_id", &request.mailbox_id)?;
+        let regarding = given("regarding_id", &request.regarding_id)?;
+        let others = self.store.read(|view| view.regarding_other(mailbox, &request.folder_id, regarding));
+        for id in &others {
+            self.decide(&actor, *id, email::Command::SetRegarding { regarding_id: Some(regarding) }).await?;
+        }
+        Ok(Response::new(ImposeRegardingResponse { changed: u32::try_from(others.len()).unwrap_or(u32::MAX) }))
+    }
+
+    async fn list_outbox(&self, request: Request<ListOutboxRequest>) -> Result<Response<ListOutboxResponse>, Status> {
+        let request = request.into_inner();
+        let most = if request.limit == 0 { 100 } else { request.limit.min(1000) as usize };
+        let waiting = self.store.read(|view| view.outbox(&request.mailbox_address, clock::now(), most));
+        let emails = waiting.into_iter().map(|(id, attempt)| OutboxEmail { email_id: id.to_string(), attempt });
+        Ok(Response::new(ListOutboxResponse { emails: emails.collect() }))
+    }
+
+    async fn claim_email(&self, request: Request<ClaimEmailRequest>) -> Result<Response<ClaimEmailResponse>, Status> {
+        let actor = actor::of(&request);
+        let request = request.into_inner();
+        let id = given("email_id", &request.email_id)?;
+        postroad_core::refusal::required("message_id", &request.message_id, 320).map_err(|r| status::refused(&r))?;
+        let wanted = (id, request.attempt, request.message_id.as_str());
+        outbox::claim(&self.journal, &self.store, (&actor, clock::now()), wanted).await.map_err(failed)?;
+        let email = self.store.read(|view| view.activity(id).map(|row| wire::activity(&row.activity, view)));
+        Ok(Response::new(ClaimEmailResponse { email }))
+    }
+
+    async fn report_delivery(
+        &self,
+        request: Request<ReportDeliveryRequest>,
+    ) -> Result<Response<ReportDeliveryResponse>, Status> {
+        let actor = actor::of(&request);
+        let ReportDeliveryRequest { email_id, attempt, status, failure, failure_code } = request.into_inner();
+        let id = given("email_id", &email_id)?;
+        let status = wire::reported(status).map_err(|refusal| status::refused(&refusal))?;
+        self.decide(&actor, id, email::Command::Report { attempt, status, failure, failure_code }).await?;
+        Ok(Response::new(ReportDeliveryResponse {}))
+    }
+
+    async fn send_email(
+        &self,
+        request: Request<Streaming<SendEmailRequest>>,
+    ) -> Result<Response<SendEmailResponse>, Status> {
+        let actor = actor::of(&request);
+        let mut requests = request.into_inner();
+        let first = requests.message().await?.and_then(|request| request.part);
+        let Some(send_email_request::Part::Header(header)) = first else {
+            let refusal = Refusal::new(Code::FieldRequired, "header", "is required, and comes first");
+            return Err(status::refused(&refusal));
+        };
+        let pieces = requests.map(|request| {
+            request.map(|request| PromoteEmailRequest {
+                part: request.part.map(|part| match part {
+                    send_email_request::Part::Piece(piece) => promote_email_request::Part::Piece(piece),
+                    send_email_request::Part::Header(_) => {
+                        promote_email_request::Part::Header(PromoteHeader::default())
+                    }
+                }),
+            })
+        });
+        let by = (&actor, clock::now());
+        let sent = outbox::send(&self.journal, &self.store, &self.contents, by, (header, pieces, &self.limits));
+        let id = Box::pin(sent).await.map_err(failed)?;
+        Ok(Response::new(SendEmailResponse { email_id: id.to_string() }))
+    }
+
+    async fn resend_email(
+        &self,
+        request: Request<ResendEmailRequest>,
+    ) -> Result<Response<ResendEmailResponse>, Status> {
+        let actor = actor::of(&request);
+        let id = given("email_id", &request.into_inner().email_id)?;
+        self.decide(&actor, id, email::Command::Resend).await?;
+        let row = self.store.read(|view| view.activity(id));
+        let delivery = row.and_then(|row| row.activity.email.delivery.clone());
+        Ok(Response::new(ResendEmailResponse { attempt: delivery.map_or(0, |delivery| delivery.attempt) }))
+    }
+
+    async fn list_queue_items(
+        &self,
+        request: Request<ListQueueItemsRequest>,
+    ) -> Result<Response<ListQueueItemsResponse>, Status> {
+        let request = request.into_inner();
+        let wanted = request.queue.trim();
+        let queue = self.store.read(|view| {
+            let by_id = Uuid::parse_str(wanted).ok().and_then(|id| view.by_id(id));
+            let record = by_id.or_else(|| view.by_address(wanted, Some(record::Kind::Queue)));
+            record.filter(|record| record.kind == record::Kind::Queue).map(|record| record.id)
+        });
+        let queue = queue.ok_or_else(|| missing("queue", wanted))?;
+        let before = start(&request.page_token, |key| {
+            let (at, id) = key.split_once(':')?;
+            let at = jiff::Timestamp::from_nanosecond(at.parse().ok()?).ok()?;
+            Some((at, Uuid::parse_str(id).ok()?))
+        })?;
+        let size = rig_wire::page_size(request.page_size);
+        let found = self.store.read(|view| view.queue(queue, before, size + 1));
+        let items = found.into_iter().map(|(at, row)| {
+            let email = &row.activity.email;
+            let item = QueueItem {
+                email_id: email.id.to_string(),
+                subject: email.subject.clone(),
+                entered_at: Some(rig_wire::timestamp(at)),
+            };
+            (format!("{}:{}", at.as_nanosecond(), email.id), item)
+        });
+        let (items, next_page_token) = page::cut(items.collect::<Vec<_>>(), size);
+        Ok(Response::new(ListQueueItemsResponse { items, next_page_token }))
     }
 
     async fn search_emails(
@@ -174,7 +331,9 @@ impl CrmService for Service {
             most: size + 1,
         };
         let found = self.store.search(&wanted).await;
-        let rows = found.rows.iter().map(|row| (row.position.key(), wire::activity(&row.activity)));
+        let rows: Vec<_> = self.store.read(|view| {
+            found.rows.iter().map(|row| (row.position.key(), wire::activity(&row.activity, view))).collect()
+        });
         let (emails, next_page_token) = page::cut(rows, size);
         Ok(Response::new(SearchEmailsResponse { emails, next_page_token, total: found.total }))
     }
@@ -198,6 +357,19 @@ impl CrmService for Service {
         });
         Ok(Response::new(pieces.boxed()))
     }
+}
+
+fn failed(error: promote::Error) -> Status {
+    match error {
+        promote::Error::Broken(Broken::Refused(refusal)) => status::refused(&refusal),
+        promote::Error::Broken(Broken::Lost(status)) => *status,
+        promote::Error::Contents(error) => unavailable(&error),
+        promote::Error::Journal(error) => status::journal(error),
+    }
+}
+
+fn given(field: &str, text: &str) -> Result<Uuid, Status> {
+    rig_wire::id(field, text).map_err(|refusal| status::refused(&refusal))
 }
 
 fn missing(field: &str, wanted: &str) -> Status {

@@ -15,7 +15,7 @@ mod search;
 mod view;
 
 pub use search::{Found, Wanted};
-pub use view::{Position, Row, View};
+pub use view::{Answering, Position, Row, Smart, View, sender_of};
 
 /// How long an answer waits for the view to show what it has just written.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ impl Default for Store {
 impl Store {
     /// Folds the journal into the view until shutdown.
     pub async fn follow(self: Arc<Self>, journal: Journal, shutdown: CancellationToken) -> Result<(), Infallible> {
-        let mut commits = journal.follow(&[Kind::Record, Kind::Email]);
+        let mut commits = journal.follow(&[Kind::Record, Kind::Email, Kind::Organization]);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -60,6 +60,10 @@ impl Store {
             }
             Followed::Email(id, commit) => {
                 self.write(|view| view.email(id, commit.sequence, &commit.events));
+                commit.sequence
+            }
+            Followed::Organization(commit) => {
+                self.write(|view| view.organization(&commit.events));
                 commit.sequence
             }
             Followed::Unreadable { sequence } => {

@@ -61,13 +61,17 @@ pub use names::{AddressRefused, Names, NamesError, ReachError};
 pub use operation::{
     Operation,
     convert_id::{ConvertId, Converted},
+    create_attachment::CreateAttachment,
     create_folder::CreateFolder,
+    create_item::{CreateItem, Disposition, NewMessage},
+    delete_item::{DeleteItem, Deletion},
     find_folder::{FindFolder, FolderPage},
     find_item::{FindItem, ItemPage},
     get_folder::GetFolder,
     get_item::GetItem,
     move_item::MoveItem,
     request,
+    send_item::SendItem,
     sync_folder_items::{Arrival, Change, ChangePage, PAGE, SyncFolderItems},
     update_item::{Mark, UpdateItem},
 };

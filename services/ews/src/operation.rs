@@ -8,12 +8,16 @@ use crate::{
 };
 
 pub mod convert_id;
+pub mod create_attachment;
 pub mod create_folder;
+pub mod create_item;
+pub mod delete_item;
 pub mod find_folder;
 pub mod find_item;
 pub mod get_folder;
 pub mod get_item;
 pub mod move_item;
+pub mod send_item;
 pub mod sync_folder_items;
 #[cfg(test)]
 mod tests;

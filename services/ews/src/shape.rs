@@ -72,6 +72,8 @@ pub enum Restriction {
     Equal(Property, String),
     /// The property has this value or a greater one; times as xs:dateTime with a zone.
     AtLeast(Property, String),
+    /// The property has a smaller value; times as above.
+    Less(Property, String),
     /// All of them hold.
     All(Vec<Self>),
 }
@@ -93,6 +95,8 @@ impl Property {
     pub const SIZE: Self = Self::Field("item:Size");
     /// Categories.
     pub const CATEGORIES: Self = Self::Field("item:Categories");
+    /// Whether it is an unsent draft.
+    pub const IS_DRAFT: Self = Self::Field("item:IsDraft");
     /// The message id of RFC 5322.
     pub const INTERNET_MESSAGE_ID: Self = Self::Field("message:InternetMessageId");
     /// Whether it was read.
@@ -130,13 +134,30 @@ impl ItemShape {
         Self { base: BaseShape::IdOnly, mime: false, body: None, properties: Vec::new() }
     }
 
-    /// What a listing is judged by: class, message id and time of arrival.
+    /// What a listing is judged by: class, message id, time of arrival and categories.
     #[must_use]
     pub fn arrivals() -> Self {
         Self {
-            properties: vec![Property::ITEM_CLASS, Property::INTERNET_MESSAGE_ID, Property::RECEIVED],
+            properties: vec![
+                Property::ITEM_CLASS,
+                Property::INTERNET_MESSAGE_ID,
+                Property::RECEIVED,
+                Property::CATEGORIES,
+            ],
             ..Self::ids()
         }
+    }
+
+    /// Whether an item is an unsent draft.
+    #[must_use]
+    pub fn draft() -> Self {
+        Self { properties: vec![Property::IS_DRAFT], ..Self::ids() }
+    }
+
+    /// The categories of an item.
+    #[must_use]
+    pub fn categories() -> Self {
+        Self { properties: vec![Property::CATEGORIES], ..Self::ids() }
     }
 
     /// A message with everything that tracking it needs, its MIME content included.
@@ -236,6 +257,7 @@ impl Restriction {
         match self {
             Self::Equal(property, value) => comparison(writer, "t:IsEqualTo", property, value),
             Self::AtLeast(property, value) => comparison(writer, "t:IsGreaterThanOrEqualTo", property, value),
+            Self::Less(property, value) => comparison(writer, "t:IsLessThan", property, value),
             Self::All(parts) => match parts.as_slice() {
                 // And needs two parts.
                 [one] => one.write_expression(writer),

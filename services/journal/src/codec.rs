@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use postroad_core::{
     Aggregate, email as core_email,
     fault::{Code, Report},
-    mailbox as core_mailbox, name as core_name, notification as core_notification, profile as core_profile,
-    record as core_record,
+    mailbox as core_mailbox, name as core_name, notification as core_notification, organization as core_organization,
+    profile as core_profile, record as core_record,
 };
 use postroad_proto::journal::v1::{self as stored, event::Event as Stored};
 use uuid::Uuid;
@@ -13,11 +13,14 @@ use uuid::Uuid;
 use crate::Kind;
 
 mod email;
+mod look;
 mod mailbox;
 mod name;
 mod notification;
+mod organization;
 mod profile;
 mod record;
+mod sending;
 mod settings;
 mod verdict;
 
@@ -54,6 +57,7 @@ recorded!(core_record::Rules, Record, record);
 recorded!(core_email::Rules, Email, email);
 recorded!(core_notification::Rules, Notification, notification);
 recorded!(core_name::Rules, Name, name);
+recorded!(core_organization::Rules, Organization, organization);
 
 pub(crate) fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }

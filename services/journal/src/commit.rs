@@ -19,6 +19,8 @@ pub enum Kind {
     Notification,
     /// Claims on unique names.
     Name,
+    /// The organization's settings.
+    Organization,
 }
 
 /// Who did something: an administrator, or a role.
@@ -62,8 +64,8 @@ pub struct Commit<E> {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Profile, Self::Mailbox, Self::Record, Self::Email, Self::Notification, Self::Name];
+    pub const ALL: [Self; 7] =
+        [Self::Profile, Self::Mailbox, Self::Record, Self::Email, Self::Notification, Self::Name, Self::Organization];
 
     /// The token in subjects.
     pub const fn token(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Kind {
             Self::Email => "email",
             Self::Notification => "notification",
             Self::Name => "name",
+            Self::Organization => "organization",
         }
     }
 

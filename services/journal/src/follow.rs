@@ -1,7 +1,7 @@
 //! Following the journal: what views are folded from.
 
 use futures::{Stream, StreamExt as _};
-use postroad_core::{email, mailbox, name, notification, profile, record};
+use postroad_core::{email, mailbox, name, notification, organization, profile, record};
 use uuid::Uuid;
 
 use crate::{
@@ -27,6 +27,8 @@ pub enum Followed {
     Notification(Uuid, Commit<notification::Event>),
     /// A claim on a name changed.
     Name(Uuid, Commit<name::Event>),
+    /// The organization's settings changed.
+    Organization(Commit<organization::Event>),
     /// A commit that this version cannot read.
     Unreadable {
         /// Where it is.
@@ -61,6 +63,7 @@ fn read(stored: &Stored) -> Followed {
         Kind::Record => commit::<record::Rules>(stored).map(|commit| Followed::Record(id, commit)),
         Kind::Email => commit::<email::Rules>(stored).map(|commit| Followed::Email(id, commit)),
         Kind::Notification => commit::<notification::Rules>(stored).map(|commit| Followed::Notification(id, commit)),
+        Kind::Organization => commit::<organization::Rules>(stored).map(Followed::Organization),
         Kind::Name => commit::<name::Rules>(stored).map(|commit| Followed::Name(id, commit)),
     };
     followed.unwrap_or_else(|_| unreadable())

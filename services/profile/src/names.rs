@@ -101,6 +101,8 @@ impl Names<'_> {
                 let mailbox = self.journal.load::<mailbox::Administration>(bearer).await?.state;
                 mailbox.live().is_some_and(|mailbox| claim_id(claim.kind, mailbox.settings.address.as_str()) == id)
             }
+            // Tokens are the CRM's.
+            Kind::TrackingToken => false,
             Kind::MailboxRegarding => {
                 let mailbox = self.journal.load::<mailbox::Administration>(bearer).await?.state;
                 mailbox.live().is_some_and(|mailbox| match mailbox.settings.kind {

@@ -209,6 +209,7 @@ fn taken(kind: NameKind) -> Refusal {
             Refusal::new(Code::AddressTaken, "email_address", "another mailbox has this address")
         }
         NameKind::MailboxRegarding => Refusal::new(Code::RegardingTaken, "regarding", "has a mailbox already"),
+        NameKind::TrackingToken => Refusal::new(Code::NameTaken, "token", "another email bears it"),
     }
 }
 

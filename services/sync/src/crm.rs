@@ -1,111 +1,130 @@
-//! The CRM as the cycle needs it.
+//! The CRM as the cycle needs it: a port, so that sending can be tested with one that dies.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use postroad_core::{
-    email::{Correlation, CorrelationMethod},
+    email::Correlation,
     fault::{Code, Report},
-    mailbox::Known,
-    record::Kind,
+    organization::Settings,
+    record::Record,
 };
-use postroad_proto::crm::v1::{
-    CorrelationMethod as WireMethod, EmailSource, MatchEmailRequest, PartyRole, PromoteEmailRequest, PromoteHeader,
-    RecordKind, crm_service_client::CrmServiceClient, promote_email_request::Part,
-};
-use postroad_rig::status;
-use tonic::{Code as Grpc, transport::Channel};
+use postroad_proto::crm::v1::{Email, EmailStatus, PromoteHeader};
 use uuid::Uuid;
 
-use crate::message::Composed;
+mod service;
+pub mod wire;
 
-/// The largest piece of content in one message of the stream (crm.proto).
-const PIECE: usize = 1024 * 1024;
-
-/// The most message ids that are asked about (crm.proto).
-const REFERENCES: usize = 1000;
-
-/// Why a message did not become an activity.
+/// Why the CRM did not do something.
 #[derive(Clone, Debug)]
 pub enum Refused {
-    /// The CRM refuses this message.
+    /// It refuses this message.
     Message(Report),
-    /// The CRM does not answer; no message would be taken.
+    /// It does not answer; it would take no message.
     Unavailable(Report),
 }
 
-/// Where messages become activities.
-#[async_trait]
-pub trait Crm: Send + Sync {
-    /// Makes a message an activity; answers with its id and whether it is new. May be repeated at will.
-    async fn promote(&self, message: Composed, source: EmailSource) -> Result<(Uuid, bool), Refused>;
-    /// What is known about a message: which email it answers, and who sent it.
-    async fn known(&self, message: &Composed) -> Result<Known, Refused>;
-}
-
-#[async_trait]
-impl Crm for CrmServiceClient<Channel> {
-    async fn known(&self, message: &Composed) -> Result<Known, Refused> {
-        let from = message.email.parties.iter().find(|party| party.role() == PartyRole::From);
-        let request = MatchEmailRequest {
-            in_reply_to: message.in_reply_to.iter().take(REFERENCES).cloned().collect(),
-            references: message.email.references.clone(),
-            sender_address: from.map(|party| party.address.clone()).unwrap_or_default(),
-            conversation_index: message.email.conversation_index.clone(),
-        };
-        let answer = self.clone().match_email(request).await.map_err(|error| {
-            let report = status::report_of(&error, Code::CrmUnavailable);
-            Refused::Unavailable(Report::new(Code::CrmUnavailable, report.sentence()))
-        })?;
-        let answer = answer.into_inner();
-        let method = match answer.method() {
-            WireMethod::Unspecified => None,
-            WireMethod::InReplyTo => Some(CorrelationMethod::InReplyTo),
-            WireMethod::References => Some(CorrelationMethod::References),
-            WireMethod::ConversationIndex => Some(CorrelationMethod::ConversationIndex),
-        };
-        let email_id = Uuid::parse_str(&answer.email_id).ok();
-        let correlation = method.zip(email_id).map(|(method, email_id)| Correlation { method, email_id });
-        let sender = answer.sender.and_then(|record| match record.kind() {
-            RecordKind::Unspecified => None,
-            RecordKind::User => Some(Kind::User),
-            RecordKind::Queue => Some(Kind::Queue),
-            RecordKind::Contact => Some(Kind::Contact),
-            RecordKind::Account => Some(Kind::Account),
-            RecordKind::Lead => Some(Kind::Lead),
-        });
-        Ok(Known { correlation, sender })
-    }
-
-    async fn promote(&self, message: Composed, source: EmailSource) -> Result<(Uuid, bool), Refused> {
-        let header = PromoteHeader { email: Some(message.email), source: Some(source) };
-        let pieces = message.contents.into_iter().flat_map(|content| {
-            let count = content.len().div_ceil(PIECE);
-            (0..count).map(move |index| {
-                let end = content.len().min((index + 1) * PIECE);
-                PromoteEmailRequest { part: Some(Part::Piece(content.slice(index * PIECE..end).to_vec())) }
-            })
-        });
-        let parts = std::iter::once(PromoteEmailRequest { part: Some(Part::Header(header)) }).chain(pieces);
-        let answer = self.clone().promote_email(futures::stream::iter(parts.collect::<Vec<_>>())).await;
-        match answer {
-            Ok(answer) => {
-                let answer = answer.into_inner();
-                let id = Uuid::parse_str(&answer.email_id).map_err(|_| {
-                    Refused::Unavailable(Report::new(
-                        Code::CrmUnavailable,
-                        format!("answered with the id `{}`", answer.email_id),
-                    ))
-                })?;
-                Ok((id, answer.created))
-            }
-            Err(error)
-                if matches!(error.code(), Grpc::InvalidArgument | Grpc::FailedPrecondition | Grpc::OutOfRange) =>
-            {
-                Err(Refused::Message(Report::new(Code::ItemRefusedByCrm, error.message().to_owned())))
-            }
-            Err(error) => {
-                let report = status::report_of(&error, Code::CrmUnavailable);
-                Err(Refused::Unavailable(Report::new(Code::CrmUnavailable, report.sentence())))
-            }
+impl Refused {
+    /// What happened.
+    pub fn report(self) -> Report {
+        match self {
+            Self::Message(report) | Self::Unavailable(report) => report,
         }
     }
+}
+
+/// What a message is looked up by.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// Its own message id; empty where it has none.
+    pub message_id: String,
+    /// The message ids in In-Reply-To.
+    pub in_reply_to: Vec<String>,
+    /// Those in References, the youngest first.
+    pub references: Vec<String>,
+    /// The tracking tokens in its subject, the last one first.
+    pub tokens: Vec<String>,
+    /// What all messages of its conversation share.
+    pub conversation: Vec<u8>,
+    /// Words and addresses for smart matching, if it is used.
+    pub alike: Option<postroad_core::email::Alike>,
+    /// The addresses of its parties, in lower case.
+    pub addresses: Vec<String>,
+}
+
+/// An email that it may answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// How it was found.
+    pub correlation: Correlation,
+    /// Its subject.
+    pub subject: String,
+    /// What it regards.
+    pub regarding: Option<Uuid>,
+    /// Who owns it.
+    pub owner: Option<Uuid>,
+}
+
+/// What the CRM knows about a message.
+#[derive(Clone, Debug, Default)]
+pub struct Matches {
+    /// The emails that it may answer.
+    pub emails: Vec<Answered>,
+    /// The records of its addresses, by the address in lower case.
+    pub records: HashMap<String, Vec<Record>>,
+    /// The same message as a sent email.
+    pub outgoing: Option<Uuid>,
+}
+
+/// An email of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Its id.
+    pub email_id: Uuid,
+    /// Which attempt this is.
+    pub attempt: u32,
+}
+
+/// What became of an email of the outbox.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The email.
+    pub queued: Queued,
+    /// How it stands now.
+    pub status: EmailStatus,
+    /// Why it failed.
+    pub report: Option<Report>,
+}
+
+/// Where messages become activities, and where emails to send come from. Every call may be repeated at will.
+#[async_trait]
+pub trait Crm: Send + Sync {
+    /// The organization's settings; what cannot be read has its default.
+    async fn settings(&self) -> Result<Settings, Refused>;
+    /// What is known about a message.
+    async fn matches(&self, lookup: &Lookup, settings: &Settings) -> Result<Matches, Refused>;
+    /// Makes a message an activity; answers with its id and whether it is new.
+    async fn promote(&self, header: PromoteHeader, contents: Vec<Bytes>) -> Result<(Uuid, bool), Refused>;
+    /// A message is not tracked any more in a mailbox.
+    async fn untrack(&self, email_id: Uuid, mailbox_id: Uuid) -> Result<(), Refused>;
+    /// Makes the emails of a tracked folder regard its record; gives how many regarded something else.
+    async fn impose(&self, mailbox_id: Uuid, folder_id: &str, regarding: Uuid) -> Result<u32, Refused>;
+    /// The emails to send through a mailbox, in order.
+    async fn outbox(&self, mailbox_address: &str, limit: u32) -> Result<Vec<Queued>, Refused>;
+    /// Takes one to send it; it gets the message id unless it has one for this attempt.
+    async fn claim(&self, queued: Queued, message_id: &str) -> Result<Email, Refused>;
+    /// Says what became of it.
+    async fn report(&self, delivery: &Delivery) -> Result<(), Refused>;
+    /// Whether an activity is there.
+    async fn has(&self, email_id: Uuid) -> Result<bool, Refused>;
+    /// Whether a record is there.
+    async fn has_record(&self, record_id: Uuid) -> Result<bool, Refused>;
+    /// The content of a body or attachment.
+    async fn content(&self, digest: &str) -> Result<Bytes, Refused>;
+}
+
+/// Nothing that could be cured by trying the message again.
+fn unavailable(detail: impl Into<String>) -> Refused {
+    Refused::Unavailable(Report::new(Code::CrmUnavailable, detail))
 }

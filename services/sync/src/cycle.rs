@@ -1,32 +1,32 @@
-//! One cycle: list what changed in the Inbox, decide about each message, promote what is tracked, and commit verdicts,
-//! cursor and attempt together.
+//! One cycle of a mailbox: [`incoming`] mail is decided and promoted, [`disposal`] does in the mailbox what follows from it, emails of
+//! the outbox are sent ([`sending`]), and then older mail is read ([`backfill`]).
 //!
 //! Side effects come after `AttemptStarted` is in the journal: a worker that lost the mailbox is refused there. They are
 //! idempotent: promotion by the message's identity, moving by looking first. So a cycle may die anywhere and be repeated.
-
-use std::collections::HashSet;
 
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, Refusal,
     fault::{Code, Report},
-    mailbox::{
-        CycleCommand, CycleFacts, Cycles, Event, Item, ItemOutcome, ItemResult, Mailbox, State, Trigger, judge_listed,
-    },
+    mailbox::{CycleCommand, CycleFacts, Cycles, Direction, Event, Item, Mailbox, Page, State, Trigger},
+    organization::Settings,
     profile::Profile,
 };
 use postroad_journal::{ExecuteError, Snapshot};
 use postroad_rig::clock;
 use uuid::Uuid;
 
-use crate::{
-    exchange::{Changes, Exchange, Failure},
-    lock::lock,
-    place::{self, Place},
-    worker::Worker,
-};
+use crate::{exchange::Failure, lock::lock, place, worker::Worker};
 
+mod amendment;
+mod backfill;
+mod disposal;
 mod fetching;
+mod incoming;
+mod sending;
+
+pub use fetching::{Read, read};
+pub use incoming::Wanted;
 
 /// How a cycle ended for the scheduler; what happened is in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum End {
     Done,
     /// More is there already.
     More,
+    /// Older mail is left to be read, after everybody's live mail.
+    Older,
     /// The journal did not take it; looked at again soon.
     Unrecorded,
 }
@@ -60,6 +62,8 @@ struct Cycle<'a> {
     known: Snapshot<Cycles>,
     /// The epoch of this worker; `None` until the mailbox is claimed in this cycle or found to be its own.
     epoch: Option<u64>,
+    /// The organization's settings, once they are known.
+    settings: Option<Settings>,
 }
 
 /// Runs one cycle.
@@ -70,7 +74,7 @@ pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
         return End::Done;
     };
     let epoch = (mailbox.sync.worker == worker.name).then_some(mailbox.sync.epoch);
-    let mut cycle = Cycle { worker, id, trigger, started_at: clock::now(), known, epoch };
+    let mut cycle = Cycle { worker, id, trigger, started_at: clock::now(), known, epoch, settings: None };
     let result = cycle.attempt(&mailbox, &profile).await;
     cycle.end(result, &profile).await
 }
@@ -96,103 +100,48 @@ impl Cycle<'_> {
         }
     }
 
-    async fn place(&self, mailbox: &Mailbox, profile: &Profile, failed: Option<&str>) -> Result<Place, Stop> {
+    async fn place(&self, mailbox: &Mailbox, profile: &Profile, failed: Option<&str>) -> Result<place::Place, Stop> {
         let mut locator = self.worker.locator.clone();
         let domains = self.worker.directory.domains_of(profile.id);
         place::find(&mut locator, &self.worker.keyring, mailbox, profile, domains, failed).await.map_err(Stop::Fault)
     }
 
-    async fn process(&mut self, mailbox: &Mailbox, profile: &Profile, place: &Place) -> Result<End, Stop> {
+    async fn process(&mut self, mailbox: &Mailbox, profile: &Profile, place: &place::Place) -> Result<End, Stop> {
         let exchange = self.worker.exchange.open(place).map_err(Stop::Fault)?;
-        let cursor = mailbox.sync.cursor.as_deref();
-        let mut changes = exchange.changes(cursor, self.worker.page).await.map_err(Stop::Exchange)?;
-        if let Some(allows) = changes.server_allows {
-            self.worker.connections.learn(profile.id, allows);
+        let settings = self.worker.settings().await.map_err(Stop::Fault)?;
+        self.settings = Some(settings.clone());
+        let mut more = false;
+        // A direction that a fault disabled is probed.
+        let is_on = |way| mailbox.directions.get(way).enabled || mailbox.sync.suspended.contains(&way);
+        if is_on(Direction::Incoming) {
+            more = incoming::receive(self, &*exchange, profile, &settings).await?;
+            disposal::dispose(self, &*exchange, &settings).await?;
         }
-        if cursor.is_none() && mailbox.sync.processed > 0 {
-            self.forget_decided(&mut changes).await?;
+        if is_on(Direction::Outgoing) {
+            sending::send(self, &*exchange, &settings).await?;
+            if !is_on(Direction::Incoming) {
+                sending::record(self).await?;
+            }
         }
-        let has_work =
-            !(changes.listed.is_empty() && self.deferred(mailbox).is_empty() && mailbox.sync.to_move.is_empty());
-        if has_work {
-            self.start().await?;
+        if !more && is_on(Direction::Incoming) {
+            return backfill::advance(self, &*exchange, &settings).await;
         }
-        // As of that commit: what an administrator set before a message arrived holds for it.
-        let Some(mailbox) = self.known.state.live().cloned() else { return Err(Stop::Refused) };
-        let (skipped, wanted) = self.judge(&mailbox, profile, &changes);
-        let mut outcomes = skipped;
-        outcomes.extend(fetching::promote_all(self.worker, &*exchange, &mailbox, &wanted).await?);
-        let tried = outcomes.iter().any(|outcome| matches!(outcome.result, ItemResult::Failed(_)));
-        self.finish(Some(changes.cursor), outcomes).await?;
-        if tried {
-            lock(&self.worker.retried).insert(self.id, clock::now());
-        }
-        self.move_undeliverable(&*exchange).await?;
-        Ok(if changes.more { End::More } else { End::Done })
+        Ok(if more { End::More } else { End::Done })
     }
 
-    /// The folder is listed anew after its state was lost: what has a verdict is not decided again (INV-1).
-    async fn forget_decided(&self, changes: &mut Changes) -> Result<(), Stop> {
-        let mut decided = HashSet::new();
-        let mut after = 0;
-        loop {
-            let history =
-                self.worker.journal.history::<Cycles>(self.id, after, 500).await.map_err(|_| Stop::Journal)?;
-            let Some(last) = history.last() else { break };
-            after = last.sequence;
-            for event in history.iter().flat_map(|commit| &commit.events) {
-                if let Event::AttemptFinished { verdicts, .. } = event {
-                    decided.extend(verdicts.iter().map(|verdict| verdict.item.id.clone()));
-                }
-            }
-        }
-        changes.listed.retain(|listed| !decided.contains(&listed.item.id));
-        Ok(())
-    }
-
-    fn judge(&self, mailbox: &Mailbox, profile: &Profile, changes: &Changes) -> (Vec<ItemOutcome>, Vec<Item>) {
-        let from = mailbox.process_email_from(profile.settings.process_email_from);
-        let mut skipped = Vec::new();
-        let mut wanted = self.deferred(mailbox);
-        for listed in &changes.listed {
-            if mailbox.sync.deferred.contains_key(&listed.item.id) {
-                continue;
-            }
-            match judge_listed(listed, mailbox.settings.filtering_method, from) {
-                Some(reason) => {
-                    skipped.push(ItemOutcome { item: listed.item.clone(), result: ItemResult::Skipped(reason) });
-                }
-                None => wanted.push(listed.item.clone()),
-            }
-        }
-        (skipped, wanted)
+    /// The mailbox as of the last commit; administrators may have changed it.
+    fn mailbox(&self) -> Result<Mailbox, Stop> {
+        self.known.state.live().cloned().ok_or(Stop::Refused)
     }
 
     /// The deferred messages, if it is time to try them again: not with every poll, or a passing trouble of the CRM would
-    /// use up their tries within a minute.
+    /// use up their tries within a minute. Those that somebody asked to try again are not kept waiting.
     fn deferred(&self, mailbox: &Mailbox) -> Vec<Item> {
         let last = lock(&self.worker.retried).get(&self.id).copied();
         let due = last.is_none_or(|last| self.started_at.duration_since(last) >= self.worker.retry.interval);
-        if !due && self.trigger != Trigger::Asked {
-            return Vec::new();
-        }
-        mailbox.sync.deferred.values().map(|deferral| deferral.item.clone()).collect()
-    }
-
-    async fn move_undeliverable(&mut self, exchange: &dyn Exchange) -> Result<(), Stop> {
-        let to_move: Vec<_> =
-            self.known.state.live().map(|mailbox| mailbox.sync.to_move.keys().cloned().collect()).unwrap_or_default();
-        for item_id in to_move {
-            let moved = exchange.move_to_undeliverable(&item_id).await.map_err(Stop::Exchange)?;
-            let fault = moved.err();
-            self.commit(move |epoch| CycleCommand::RecordMove {
-                epoch,
-                item_id: item_id.clone(),
-                fault: fault.clone(),
-            })
-            .await?;
-        }
-        Ok(())
+        let due = due || self.trigger == Trigger::Asked;
+        let deferred = mailbox.sync.deferred.values().filter(|deferral| due || deferral.attempts == 0);
+        deferred.map(|deferral| deferral.item.clone()).collect()
     }
 
     async fn start(&mut self) -> Result<(), Stop> {
@@ -200,22 +149,16 @@ impl Cycle<'_> {
         self.commit(move |epoch| CycleCommand::Start { epoch, trigger }).await
     }
 
-    async fn finish(&mut self, cursor: Option<String>, outcomes: Vec<ItemOutcome>) -> Result<(), Stop> {
-        let (started_at, trigger) = (self.started_at, self.trigger);
-        self.commit(move |epoch| CycleCommand::Finish {
-            epoch,
-            started_at,
-            trigger,
-            cursor: cursor.clone(),
-            outcomes: outcomes.clone(),
-        })
-        .await
+    async fn finish(&mut self, page: Page) -> Result<(), Stop> {
+        let (started_at, trigger, page) = (self.started_at, self.trigger, Box::new(page));
+        self.commit(move |epoch| CycleCommand::Finish { epoch, started_at, trigger, page: page.clone() }).await
     }
 
     /// Decides and appends; the mailbox is claimed with the first commit that has something to say.
     async fn commit(&mut self, command: impl Fn(u64) -> CycleCommand + Send + Sync) -> Result<(), Stop> {
         let (worker, id, own) = (self.worker, self.id, self.epoch);
-        let decide = |state: &State| decide(worker, id, own, state, &worker.facts(id), &command);
+        let settings = self.settings.clone();
+        let decide = |state: &State| decide(worker, id, own, state, &worker.facts(id, settings.as_ref()), &command);
         match worker.journal.execute_on(id, &worker.actor, &mut self.known, decide).await {
             Ok(executed) => {
                 if !executed.events.is_empty() {
@@ -256,7 +199,7 @@ impl Cycle<'_> {
             // Without a cursor there is nothing to forget: listing anew would meet the same again, at once and for ever.
             Err(Stop::Exchange(Failure::Resync(report))) if self.has_cursor() => {
                 tracing::info!(mailbox.id = %self.id, detail = report.detail, "the folder is listed anew");
-                match self.finish(Some(String::new()), Vec::new()).await {
+                match self.finish(Page { cursor: Some(String::new()), ..Page::default() }).await {
                     Ok(()) => return End::More,
                     stopped => stopped,
                 }

@@ -123,10 +123,13 @@ impl Directory {
             let id = view.by_address.get(&address.to_lowercase())?;
             let mailbox = view.mailboxes.get(id)?.0.live()?;
             let is_it = mailbox.settings.address.as_str().eq_ignore_ascii_case(address);
-            (is_it && mailbox.wants(Direction::Incoming)).then(|| Recipient {
+            let is_on = mailbox.wants(Direction::Incoming) || mailbox.is_forwarding();
+            (is_it && is_on && mailbox.active).then(|| Recipient {
                 address: mailbox.settings.address.as_str().to_owned(),
                 method: mailbox.settings.filtering_method,
                 is_named: true,
+                kind: Some(mailbox.settings.kind),
+                is_forwarding: mailbox.is_forwarding(),
             })
         };
         addresses.iter().filter_map(live).collect()

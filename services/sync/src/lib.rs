@@ -6,8 +6,10 @@
 //! - `connections`: how many of a profile at a time
 //! - `gate`: profiles whose credentials were rejected
 //! - `cycle`: what is done then
+//! - `message`, `tracking`: from a message to an activity: its parts, and what decides about it
+//! - `outbox`: sending, exactly once
 //! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
-//! - `explain`: what was decided about a message
+//! - `explain`, `past`: what was decided about messages, tried with other settings, and compared with the folders
 //! - `service`: gRPC
 
 mod connections;
@@ -19,10 +21,13 @@ mod explain;
 mod gate;
 mod lock;
 mod message;
+mod outbox;
 mod ownership;
+mod past;
 mod place;
 mod scheduler;
 mod service;
+mod tracking;
 mod worker;
 
 use std::sync::Arc;

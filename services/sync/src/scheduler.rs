@@ -1,7 +1,7 @@
 //! Runs the cycles of the own mailboxes when they are due, so many at a time.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -23,11 +23,12 @@ use crate::{
     worker::Worker,
 };
 
-/// When each mailbox is looked at next.
+/// When each mailbox is looked at next, and which have older mail to be read when nobody else waits.
 #[derive(Default)]
 struct Agenda {
     times: BTreeSet<(Timestamp, Uuid)>,
     by_mailbox: HashMap<Uuid, Timestamp>,
+    older: VecDeque<Uuid>,
 }
 
 impl Agenda {
@@ -84,10 +85,21 @@ pub async fn run(worker: Arc<Worker>, shutdown: CancellationToken) -> Result<(),
 
 fn start_due(worker: &Arc<Worker>, agenda: &mut Agenda, cycles: &mut JoinSet<(Uuid, End)>, slots: &Arc<Semaphore>) {
     while slots.available_permits() > 0 {
-        let Some(id) = agenda.take_due(clock::now()) else { return };
-        let Due::Now(trigger) = worker.due(id, clock::now()) else {
-            look_at(worker, agenda, id);
-            continue;
+        let (id, trigger) = match agenda.take_due(clock::now()) {
+            Some(id) => match worker.due(id, clock::now()) {
+                Due::Now(trigger) => (id, trigger),
+                Due::At(_) | Due::Never => {
+                    look_at(worker, agenda, id);
+                    continue;
+                }
+            },
+            // Older mail is read while no live mail waits, and never with the last slot.
+            None if slots.available_permits() > 1 || cycles.is_empty() => match agenda.older.pop_front() {
+                Some(id) if worker.may_read_older(id, clock::now()) => (id, Trigger::Continuation),
+                Some(_) => continue,
+                None => return,
+            },
+            None => return,
         };
         if !worker.ownership.holds(id) || lock(&worker.running).contains(&id) || !worker.connect(id) {
             continue;
@@ -120,6 +132,12 @@ fn finish(worker: &Worker, agenda: &mut Agenda, id: Uuid, end: End) {
     }
     match end {
         End::Done | End::More => look_at(worker, agenda, id),
+        End::Older => {
+            look_at(worker, agenda, id);
+            if !agenda.older.contains(&id) {
+                agenda.older.push_back(id);
+            }
+        }
         // Nothing could be recorded: without a distance it would be tried in a tight loop.
         End::Unrecorded => agenda.set(id, now.checked_add(jiff::SignedDuration::from_secs(1)).ok()),
     }

@@ -2,23 +2,38 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use postroad_core::{
     Refusal,
     email::normalized,
-    fault::Code,
-    mailbox::{Cycles, Decision, Event, RULE_VERSION, verdict_sentence},
+    fault::{Code, Report},
+    mailbox::{
+        AdminCommand, AdminFacts, Administration, Amendment, Cycles, Decision, Event, FilteringMethod, RULE_VERSION,
+        TrackedFolder, fact_sentences, verdict_sentence,
+    },
 };
 use postroad_proto::sync::v1::{
-    ExplainMessageRequest, ExplainMessageResponse, GetWorkerRequest, GetWorkerResponse, MessageVerdict, SyncNowRequest,
-    SyncNowResponse, sync_service_server::SyncService,
+    AuditMailboxRequest, AuditMailboxResponse, Backfill, ExplainMessageRequest, ExplainMessageResponse, Folder,
+    GetProgressRequest, GetProgressResponse, GetWorkerRequest, GetWorkerResponse, ListFoldersRequest,
+    ListFoldersResponse, ListVerdictsRequest, ListVerdictsResponse, MessageVerdict, PauseBackfillRequest,
+    PauseBackfillResponse, RetryMessagesRequest, RetryMessagesResponse, RuleTotals, SyncNowRequest, SyncNowResponse,
+    TrackFolderRequest, TrackFolderResponse, TryRulesRequest, TryRulesResponse, UntrackFolderRequest,
+    UntrackFolderResponse, audit_mailbox_response, sync_service_server::SyncService, try_rules_response,
 };
-use postroad_rig::{status, wire};
+use postroad_rig::{actor, clock, status, wire};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
-use crate::{lock::lock, worker::Worker};
+use crate::{
+    exchange::FolderName,
+    lock::lock,
+    past::{self, audit, trial},
+    worker::Worker,
+};
 
 /// The subject of wake-up calls, before the mailbox's id. They say look, never what.
 const WAKE: &str = "postroad.wake.mailbox";
@@ -28,6 +43,12 @@ pub struct Service {
     worker: Arc<Worker>,
     nats: async_nats::Client,
 }
+
+/// A stream of answers.
+type Answers<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Answers that wait to be taken.
+const WAITING: usize = 64;
 
 impl Service {
     /// The service of `worker`.
@@ -55,14 +76,8 @@ pub async fn wake(worker: Arc<Worker>, nats: async_nats::Client, shutdown: Cance
 #[async_trait]
 impl SyncService for Service {
     async fn sync_now(&self, request: Request<SyncNowRequest>) -> Result<Response<SyncNowResponse>, Status> {
-        let name = request.into_inner().mailbox;
-        let id = self.worker.directory.find(&name).ok_or_else(|| {
-            status::refused(&Refusal::new(Code::NotFound, "mailbox", format!("there is no mailbox `{name}`")))
-        })?;
-        let sent = self.nats.publish(format!("{WAKE}.{id}"), bytes::Bytes::new()).await;
-        sent.map_err(|error| {
-            status::failed(&postroad_core::fault::Report::new(Code::JournalUnavailable, error.to_string()))
-        })?;
+        let id = self.find(&request.into_inner().mailbox)?;
+        self.call(id).await?;
         Ok(Response::new(SyncNowResponse {}))
     }
 
@@ -82,7 +97,7 @@ impl SyncService for Service {
             let Some((mailbox, commit)) = commit else { continue };
             let address = self.worker.directory.address(mailbox);
             for event in &commit.events {
-                verdicts.extend(explain(event, wanted, &address, commit.sequence));
+                verdicts.extend(explain(event, Some(wanted), &address, commit.sequence));
             }
         }
         // A message that was tried again in a mailbox is told by its last word there.
@@ -93,6 +108,228 @@ impl SyncService for Service {
         let mut verdicts: Vec<_> = last.into_values().collect();
         verdicts.sort_by_key(|verdict| verdict.sequence);
         Ok(Response::new(ExplainMessageResponse { verdicts }))
+    }
+
+    type ListVerdictsStream = Answers<ListVerdictsResponse>;
+
+    async fn list_verdicts(
+        &self,
+        request: Request<ListVerdictsRequest>,
+    ) -> Result<Response<Self::ListVerdictsStream>, Status> {
+        let request = request.into_inner();
+        let id = self.find(&request.mailbox)?;
+        let since = since("since", request.since.as_ref())?;
+        let address = self.worker.directory.address(id);
+        let mut verdicts = Vec::new();
+        let looked = past::each(&self.worker, id, |sequence, event| {
+            if since.is_none_or(|since| decided_at(event).is_some_and(|at| at >= since)) {
+                verdicts.extend(explain(event, None, &address, sequence));
+            }
+        });
+        looked.await.map_err(|error| status::failed(&error.report()))?;
+        let wanted = move |verdict: &MessageVerdict| !(request.only_not_tracked && verdict.tracked);
+        let answers = verdicts.into_iter().filter(wanted);
+        let answers = answers.map(|verdict| Ok(ListVerdictsResponse { verdict: Some(verdict) }));
+        Ok(Response::new(futures::stream::iter(answers).boxed()))
+    }
+
+    type TryRulesStream = Answers<TryRulesResponse>;
+
+    async fn try_rules(&self, request: Request<TryRulesRequest>) -> Result<Response<Self::TryRulesStream>, Status> {
+        let request = request.into_inner();
+        let mailboxes = if request.mailbox.is_empty() {
+            self.worker.directory.mailboxes()
+        } else {
+            vec![self.find(&request.mailbox)?]
+        };
+        let mut settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
+        let mut entries: Vec<_> = request.settings.iter().collect();
+        entries.sort();
+        for (name, value) in entries {
+            settings.set(name, value).map_err(|refusal| status::refused(&refusal.within("settings")))?;
+        }
+        let method = match request.filtering_method {
+            None => None,
+            Some(number) => Some(FilteringMethod::by_number(number).ok_or_else(|| {
+                let rule = format!("{number} is none of 0, 1, 2, 3, 4");
+                status::refused(&Refusal::new(Code::ValueOutOfRange, "filtering_method", rule))
+            })?),
+        };
+        let changes = trial::Changes {
+            settings,
+            method,
+            from: since("process_email_from", request.process_email_from.as_ref())?,
+            since: since("since", request.since.as_ref())?,
+        };
+        let worker = Arc::clone(&self.worker);
+        let (answers, receiver) = mpsc::channel(WAITING);
+        // Ends by itself when nobody takes its answers any more.
+        tokio::spawn(async move {
+            let mut totals = RuleTotals::default();
+            for id in mailboxes {
+                match trial::run(&worker, id, &changes, &mut totals).await {
+                    Ok(found) => {
+                        for change in found {
+                            let result = Some(try_rules_response::Result::Change(change));
+                            if answers.send(Ok(TryRulesResponse { result })).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(report) => {
+                        let _ = answers.send(Err(status::failed(&report))).await;
+                        return;
+                    }
+                }
+            }
+            let result = Some(try_rules_response::Result::Totals(totals));
+            let _ = answers.send(Ok(TryRulesResponse { result })).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    type AuditMailboxStream = Answers<AuditMailboxResponse>;
+
+    async fn audit_mailbox(
+        &self,
+        request: Request<AuditMailboxRequest>,
+    ) -> Result<Response<Self::AuditMailboxStream>, Status> {
+        let id = self.find(&request.into_inner().mailbox)?;
+        let settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
+        let worker = Arc::clone(&self.worker);
+        let (answers, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            use audit_mailbox_response::Result as Told;
+            let (tell, mut steps) = mpsc::channel(WAITING);
+            let told = |result| AuditMailboxResponse { result: Some(result) };
+            let forward = async {
+                while let Some(step) = steps.recv().await {
+                    let result = match step {
+                        audit::Step::Progress(progress) => Told::Progress(progress),
+                        audit::Step::Gap(gap) => Told::Gap(gap),
+                    };
+                    let _ = answers.send(Ok(told(result))).await;
+                }
+            };
+            let audited = async move { audit::run(&worker, id, &settings, tell).await };
+            let (audited, ()) = tokio::join!(audited, forward);
+            let last = match audited {
+                Ok(totals) => Ok(told(Told::Totals(totals))),
+                Err(report) => Err(status::failed(&report)),
+            };
+            let _ = answers.send(last).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    async fn track_folder(
+        &self,
+        request: Request<TrackFolderRequest>,
+    ) -> Result<Response<TrackFolderResponse>, Status> {
+        let actor = actor::of(&request);
+        let TrackFolderRequest { mailbox, folder, regarding_id } = request.into_inner();
+        let id = self.find(&mailbox)?;
+        let regarding = wire::id("regarding_id", &regarding_id).map_err(|refusal| status::refused(&refusal))?;
+        if !self.worker.crm.has_record(regarding).await.map_err(|refused| status::failed(&refused.report()))? {
+            let rule = format!("there is no record `{regarding_id}`");
+            return Err(status::refused(&Refusal::new(Code::NotFound, "regarding_id", rule)));
+        }
+        let settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
+        let found = self.folders(id).await?.into_iter().find(|one| is_folder(one, &folder));
+        let found = found.ok_or_else(|| {
+            let rule = format!("there is no folder `{folder}` under the Inbox");
+            status::refused(&Refusal::new(Code::NotFound, "folder", rule))
+        })?;
+        let tracked = TrackedFolder { name: found.path.clone(), regarding };
+        let command =
+            AdminCommand::TrackFolder { folder_id: found.id.clone(), folder: tracked, settings: Box::new(settings) };
+        self.administer(&actor, id, &command).await?;
+        let folder = Some(Folder { id: found.id, name: found.path, regarding_id });
+        Ok(Response::new(TrackFolderResponse { folder }))
+    }
+
+    async fn untrack_folder(
+        &self,
+        request: Request<UntrackFolderRequest>,
+    ) -> Result<Response<UntrackFolderResponse>, Status> {
+        let actor = actor::of(&request);
+        let UntrackFolderRequest { mailbox, folder } = request.into_inner();
+        let id = self.find(&mailbox)?;
+        let known = self.worker.directory.with_mailbox(id, |mailbox, _| mailbox.folders.clone()).unwrap_or_default();
+        let by_name = known.iter().find(|(_, tracked)| tracked.name.eq_ignore_ascii_case(folder.trim()));
+        let folder_id = by_name.map_or(folder.clone(), |(id, _)| id.clone());
+        self.administer(&actor, id, &AdminCommand::UntrackFolder { folder_id }).await?;
+        Ok(Response::new(UntrackFolderResponse {}))
+    }
+
+    async fn list_folders(
+        &self,
+        request: Request<ListFoldersRequest>,
+    ) -> Result<Response<ListFoldersResponse>, Status> {
+        let id = self.find(&request.into_inner().mailbox)?;
+        let tracked = self.worker.directory.with_mailbox(id, |mailbox, _| mailbox.folders.clone()).unwrap_or_default();
+        let mut folders: Vec<Folder> = self
+            .folders(id)
+            .await?
+            .into_iter()
+            .map(|FolderName { id, path }| {
+                let regarding_id = tracked.get(&id).map(|folder| folder.regarding.to_string()).unwrap_or_default();
+                Folder { id, name: path, regarding_id }
+            })
+            .collect();
+        folders.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Response::new(ListFoldersResponse { folders }))
+    }
+
+    async fn retry_messages(
+        &self,
+        request: Request<RetryMessagesRequest>,
+    ) -> Result<Response<RetryMessagesResponse>, Status> {
+        let actor = actor::of(&request);
+        let RetryMessagesRequest { mailbox, message_id } = request.into_inner();
+        let id = self.find(&mailbox)?;
+        let message = Some(message_id.trim().to_owned()).filter(|message| !message.is_empty());
+        let events = self.administer(&actor, id, &AdminCommand::Retry { message }).await?;
+        let count =
+            events.iter().map(|event| if let Event::RetryAsked { items, .. } = event { items.len() } else { 0 });
+        let count = count.sum();
+        self.call(id).await?;
+        Ok(Response::new(RetryMessagesResponse { count: self::count(count) }))
+    }
+
+    async fn pause_backfill(
+        &self,
+        request: Request<PauseBackfillRequest>,
+    ) -> Result<Response<PauseBackfillResponse>, Status> {
+        let actor = actor::of(&request);
+        let PauseBackfillRequest { mailbox, resume } = request.into_inner();
+        let id = self.find(&mailbox)?;
+        self.administer(&actor, id, &AdminCommand::PauseBackfill(!resume)).await?;
+        self.call(id).await?;
+        Ok(Response::new(PauseBackfillResponse {}))
+    }
+
+    async fn get_progress(
+        &self,
+        request: Request<GetProgressRequest>,
+    ) -> Result<Response<GetProgressResponse>, Status> {
+        let id = self.find(&request.into_inner().mailbox)?;
+        let progress = self.worker.directory.with_mailbox(id, |mailbox, _| {
+            let sync = &mailbox.sync;
+            GetProgressResponse {
+                backfill: sync.backfill.as_ref().map(|backfill| Backfill {
+                    from: backfill.from.0.map(wire::timestamp),
+                    done: backfill.done,
+                    total: backfill.total,
+                    seconds_left: backfill.time_left().map_or(0, |left| left.as_secs().unsigned_abs()),
+                    is_paused: backfill.is_paused,
+                }),
+                deferred: count(sync.deferred.len()),
+                undeliverable: count(sync.undeliverable.len()),
+                sending: count(sync.sending.len()),
+            }
+        });
+        Ok(Response::new(progress.unwrap_or_default()))
     }
 
     async fn get_worker(&self, _request: Request<GetWorkerRequest>) -> Result<Response<GetWorkerResponse>, Status> {
@@ -108,32 +345,109 @@ impl SyncService for Service {
     }
 }
 
-fn explain(event: &Event, wanted: &str, address: &str, sequence: u64) -> Vec<MessageVerdict> {
-    let Event::AttemptFinished { at, verdicts, deferrals, .. } = event else { return Vec::new() };
-    let is_it = |message_id: &Option<String>| message_id.as_deref().is_some_and(|id| normalized(id) == wanted);
-    let entry = |tracked: bool, pending: bool, email_id: String, sentence: String, rule_version: u32| MessageVerdict {
+impl Service {
+    fn find(&self, name: &str) -> Result<Uuid, Status> {
+        self.worker.directory.find(name).ok_or_else(|| {
+            status::refused(&Refusal::new(Code::NotFound, "mailbox", format!("there is no mailbox `{name}`")))
+        })
+    }
+
+    /// Wakes the owner of a mailbox.
+    async fn call(&self, id: Uuid) -> Result<(), Status> {
+        let sent = self.nats.publish(format!("{WAKE}.{id}"), bytes::Bytes::new()).await;
+        sent.map_err(|error| status::failed(&Report::new(Code::JournalUnavailable, error.to_string())))
+    }
+
+    /// The folders under the Inbox of a mailbox.
+    async fn folders(&self, id: Uuid) -> Result<Vec<FolderName>, Status> {
+        let missing = || status::refused(&Refusal::new(Code::ProfileInactive, "mailbox", "has no profile"));
+        let (mailbox, profile) = past::mailbox(&self.worker, id).ok_or_else(missing)?;
+        let exchange = past::open(&self.worker, &mailbox, &profile).await.map_err(|report| status::failed(&report))?;
+        exchange.folders().await.map_err(|failure| status::failed(failure.report()))
+    }
+
+    /// What administrators decide about synchronization; on the same subject of the journal as the rest.
+    async fn administer(
+        &self,
+        actor: &postroad_journal::Actor,
+        id: Uuid,
+        command: &AdminCommand,
+    ) -> Result<Vec<Event>, Status> {
+        let retry = self.worker.retry;
+        let facts = move |_: &_| AdminFacts {
+            now: clock::now(),
+            address_taken: false,
+            regarding_taken: false,
+            regarding_known: true,
+            profile: None,
+            retry,
+        };
+        let done = self.worker.journal.execute::<Administration>(id, actor, command, facts).await;
+        done.map(|done| done.events).map_err(status::journal)
+    }
+}
+
+fn is_folder(folder: &FolderName, wanted: &str) -> bool {
+    folder.id == wanted || folder.path.eq_ignore_ascii_case(wanted.trim().trim_matches('/'))
+}
+
+fn since(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Status> {
+    wire::time(field, time).map_err(|refusal| status::refused(&refusal))
+}
+
+const fn decided_at(event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::AttemptFinished { at, .. } => Some(*at),
+        _ => None,
+    }
+}
+
+/// What an event decided about a message, or about every one.
+fn explain(event: &Event, wanted: Option<&str>, address: &str, sequence: u64) -> Vec<MessageVerdict> {
+    let Event::AttemptFinished { at, verdicts, deferrals, amendments, .. } = event else { return Vec::new() };
+    let is_it = |item: &postroad_core::mailbox::Item| {
+        wanted.is_none_or(|wanted| item.message_id.as_deref().is_some_and(|id| normalized(id) == wanted))
+    };
+    let entry = |item: &postroad_core::mailbox::Item, sentence: String| MessageVerdict {
         email_address: address.to_owned(),
         at: Some(wire::timestamp(*at)),
-        tracked,
-        pending,
-        email_id,
         sentence,
-        rule_version,
+        rule_version: RULE_VERSION,
         sequence,
+        message_id: item.message_id.clone().unwrap_or_default(),
+        received_at: item.received.map(wire::timestamp),
+        ..MessageVerdict::default()
     };
-    let decided = verdicts.iter().filter(|verdict| is_it(&verdict.item.message_id)).map(|verdict| {
+    let decided = verdicts.iter().filter(|verdict| is_it(&verdict.item)).map(|verdict| {
         let email_id = match &verdict.decision {
             Decision::Tracked { email_id, .. } => email_id.to_string(),
             Decision::NotTracked(_) | Decision::Undeliverable { .. } => String::new(),
         };
-        entry(!email_id.is_empty(), false, email_id, verdict_sentence(verdict), verdict.rule_version)
+        MessageVerdict {
+            tracked: !email_id.is_empty(),
+            email_id,
+            rule_version: verdict.rule_version,
+            facts: verdict.facts.as_deref().map(fact_sentences).unwrap_or_default(),
+            ..entry(&verdict.item, verdict_sentence(verdict))
+        }
     });
-    let deferred = deferrals.iter().filter(|deferral| is_it(&deferral.item.message_id)).map(|deferral| {
+    let deferred = deferrals.iter().filter(|deferral| is_it(&deferral.item)).map(|deferral| {
         let sentence =
             format!("It failed {} times so far and is tried again: {}.", deferral.attempts, deferral.report.sentence());
-        entry(false, true, String::new(), sentence, RULE_VERSION)
+        MessageVerdict { pending: true, ..entry(&deferral.item, sentence) }
     });
-    decided.chain(deferred).collect()
+    let amended = amendments.iter().filter_map(|amendment| match amendment {
+        Amendment::Tracked { item, email_id, .. } if is_it(item) => Some(MessageVerdict {
+            tracked: true,
+            email_id: email_id.to_string(),
+            ..entry(item, "A person tracked it by the category.".to_owned())
+        }),
+        Amendment::Untracked { item, email_id } if is_it(item) => Some(MessageVerdict {
+            ..entry(item, format!("A person removed the category; the email activity {email_id} stays."))
+        }),
+        Amendment::Tracked { .. } | Amendment::Untracked { .. } => None,
+    });
+    decided.chain(deferred).chain(amended).collect()
 }
 
 fn count(number: usize) -> u32 {

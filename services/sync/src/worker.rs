@@ -3,11 +3,16 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use postroad_core::mailbox::{CycleFacts, Due, ProfileFacts, RetryPolicy, due};
-use postroad_core::profile::Profile;
+use postroad_core::{
+    fault::Report,
+    mailbox::{CycleFacts, Due, From, ProfileFacts, RetryPolicy, due},
+    organization::Settings,
+    profile::Profile,
+};
 use postroad_journal::{Actor, Journal, sealing::Keyring};
 use postroad_proto::{
     crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient,
@@ -71,7 +76,14 @@ pub struct Worker {
     pub retried: Mutex<HashMap<Uuid, Timestamp>>,
     /// Mailboxes that are being processed.
     pub running: Mutex<HashSet<Uuid>>,
+    /// Messages that this worker has just marked, by mailbox: the change that follows is its own.
+    pub marked: Mutex<HashMap<Uuid, HashSet<String>>>,
+    /// The organization's settings, and when they were asked for.
+    known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
 }
+
+/// For so long the organization's settings are believed.
+const SETTINGS: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// A worker that owns nothing yet.
@@ -103,6 +115,8 @@ impl Worker {
             cycled: Mutex::default(),
             retried: Mutex::default(),
             running: Mutex::default(),
+            marked: Mutex::default(),
+            known_settings: tokio::sync::Mutex::default(),
             name,
         })
     }
@@ -119,6 +133,17 @@ impl Worker {
         due.unwrap_or(Due::Never)
     }
 
+    /// Whether older mail may be read now: nothing but a healthy mailbox outside any back-off (INV-4).
+    pub fn may_read_older(&self, id: Uuid, now: Timestamp) -> bool {
+        let may = self.directory.with_mailbox(id, |mailbox, profile| {
+            mailbox.active
+                && profile.is_some_and(|profile| profile.active)
+                && mailbox.sync.health == postroad_core::mailbox::Health::Healthy
+                && mailbox.sync.throttled_until.is_none_or(|until| until <= now)
+        });
+        may.unwrap_or(false)
+    }
+
     /// Takes a connection of the mailbox's profile; a mailbox that gets none is next when one is given back.
     pub fn connect(&self, id: Uuid) -> bool {
         let workers = self.ownership.members().len();
@@ -132,13 +157,35 @@ impl Worker {
     }
 
     /// What a decision may know now.
-    pub fn facts(&self, id: Uuid) -> CycleFacts {
-        let known = self.directory.with_mailbox(id, |_, profile| {
-            profile.map(|profile| (facts_of(profile), profile.settings.move_failed_emails))
+    pub fn facts(&self, id: Uuid, settings: Option<&Settings>) -> CycleFacts {
+        let known = self.directory.with_mailbox(id, |mailbox, profile| {
+            profile.map(|profile| {
+                let from = From(mailbox.process_email_from(profile.settings.process_email_from));
+                (facts_of(profile), profile.settings.move_failed_emails, from)
+            })
         });
-        let (profile, move_failed_emails) =
-            known.flatten().map_or((None, false), |(facts, moves)| (Some(facts), moves));
-        CycleFacts { now: clock::now(), profile, move_failed_emails, retry: self.retry }
+        let known = known.flatten();
+        CycleFacts {
+            now: clock::now(),
+            profile: known.map(|(facts, _, _)| facts),
+            move_failed_emails: known.is_some_and(|(_, moves, _)| moves),
+            from: known.map_or_else(From::default, |(_, _, from)| from),
+            marks_tracked: settings.is_some_and(|settings| settings.track_categorized),
+            retry: self.retry,
+        }
+    }
+
+    /// The organization's settings, asked for every few seconds.
+    pub async fn settings(&self) -> Result<Settings, Report> {
+        let mut known = self.known_settings.lock().await;
+        if let Some((at, settings)) = known.as_ref()
+            && at.elapsed() < SETTINGS
+        {
+            return Ok(settings.clone());
+        }
+        let settings = self.crm.settings().await.map_err(crate::crm::Refused::report)?;
+        *known = Some((clock::instant(), settings.clone()));
+        Ok(settings)
     }
 }
 

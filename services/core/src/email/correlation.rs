@@ -3,21 +3,26 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{activity_id, normalized};
+use super::subject;
+use crate::organization::Settings;
 
 /// The part of a conversation index that all messages of a conversation share, in bytes (MS-OXOMSG, PidTagConversationIndex);
 /// each answer adds five more.
 const CONVERSATION: usize = 22;
 
 /// How a message was found to answer an email of the CRM, in the order in which the methods are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CorrelationMethod {
     /// Its header In-Reply-To names the email.
     InReplyTo,
     /// Its header References does; the original does not look there.
     References,
+    /// Its subject bears the email's tracking token.
+    TrackingToken,
     /// It belongs to the email's conversation, by Outlook's conversation index.
     ConversationIndex,
+    /// Its subject and its addresses are those of the email.
+    SmartMatching,
 }
 
 /// The email of the CRM that a message answers.
@@ -29,24 +34,36 @@ pub struct Correlation {
     pub email_id: Uuid,
 }
 
-/// What a message says about what it answers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Answering<'a> {
-    /// The message ids in In-Reply-To.
-    pub in_reply_to: &'a [String],
-    /// Those in References, the oldest first.
-    pub references: &'a [String],
-    /// The conversation index.
-    pub conversation_index: &'a [u8],
-}
-
 impl CorrelationMethod {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] =
+        [Self::InReplyTo, Self::References, Self::TrackingToken, Self::ConversationIndex, Self::SmartMatching];
+
     /// The header or property, for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InReplyTo => "In-Reply-To",
             Self::References => "References",
+            Self::TrackingToken => "tracking token",
             Self::ConversationIndex => "conversation index",
+            Self::SmartMatching => "smart matching",
+        }
+    }
+
+    /// Whether what it finds is the message's parent (spec §3.4, `parentactivityid`).
+    pub const fn finds_parent(self) -> bool {
+        matches!(self, Self::InReplyTo | Self::References | Self::ConversationIndex)
+    }
+
+    /// Whether it is used on a message; `is_forward` is that its subject says so.
+    const fn is_used(self, settings: &Settings, is_forward: bool) -> bool {
+        match self {
+            Self::InReplyTo | Self::References => {
+                settings.header_correlation && !(settings.forwards_are_no_replies && is_forward)
+            }
+            Self::ConversationIndex => settings.header_correlation,
+            Self::TrackingToken => settings.token.enabled,
+            Self::SmartMatching => settings.smart.enabled,
         }
     }
 }
@@ -56,100 +73,92 @@ pub fn conversation(index: &[u8]) -> Option<&[u8]> {
     index.get(..CONVERSATION)
 }
 
-/// The email that a message answers: In-Reply-To, References from the youngest on, then the conversation index.
-/// `is_known` says whether an activity is in the CRM, `first_of` which one began a conversation there; a message does not
-/// answer itself.
-pub fn correlate(
-    answering: Answering<'_>,
-    own: Option<Uuid>,
-    is_known: impl Fn(Uuid) -> bool,
-    first_of: impl Fn(&[u8]) -> Option<Uuid>,
-) -> Option<Correlation> {
-    let known = |id: &String| {
-        let is_id = !normalized(id).is_empty();
-        is_id.then(|| activity_id(Some(id), "")).filter(|id| Some(*id) != own && is_known(*id))
+/// The email that a message answers: of what each method found, the first in the documented order whose method is switched on.
+pub fn correlate(found: &[Correlation], is_forward: bool, settings: &Settings) -> Option<Correlation> {
+    let used = found.iter().filter(|found| found.method.is_used(settings, is_forward));
+    used.min_by_key(|found| found.method).copied()
+}
+
+/// Whether an answer has another subject than what it answers, prefixes and tokens aside.
+pub fn subject_changed(answer: &str, answered: &str, settings: &Settings) -> bool {
+    let bare = |text: &str| {
+        let text = super::without_tokens(text, &settings.token);
+        subject::words(&text, usize::MAX)
     };
-    let by = |method| move |email_id| Correlation { method, email_id };
-    let answered = || answering.in_reply_to.iter().find_map(known);
-    let referred = || answering.references.iter().rev().find_map(known);
-    let conversed = || conversation(answering.conversation_index).and_then(&first_of).filter(|id| Some(*id) != own);
-    answered()
-        .map(by(CorrelationMethod::InReplyTo))
-        .or_else(|| referred().map(by(CorrelationMethod::References)))
-        .or_else(|| conversed().map(by(CorrelationMethod::ConversationIndex)))
+    bare(answer) != bare(answered)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use proptest::prelude::*;
 
     use super::*;
 
-    fn owned(ids: &[&str]) -> Vec<String> {
-        ids.iter().map(|&id| id.to_owned()).collect()
+    fn found(method: CorrelationMethod, email: u128) -> Correlation {
+        Correlation { method, email_id: Uuid::from_u128(email) }
     }
 
-    fn id(text: &str) -> Uuid {
-        activity_id(Some(text), "")
-    }
-
-    fn find(in_reply_to: &[&str], references: &[&str], index: &[u8]) -> Option<Correlation> {
-        let (in_reply_to, references) = (owned(in_reply_to), owned(references));
-        let answering = Answering { in_reply_to: &in_reply_to, references: &references, conversation_index: index };
-        let known = HashSet::from([id("<a@x>"), id("<b@x>")]);
-        correlate(
-            answering,
-            Some(id("<own@x>")),
-            |id| known.contains(&id),
-            |base| (base == [7; CONVERSATION]).then(|| id("<begun@x>")),
-        )
-    }
-
-    fn by(method: CorrelationMethod, text: &str) -> Option<Correlation> {
-        Some(Correlation { method, email_id: id(text) })
-    }
-
+    /// Spec §12, check 7: In-Reply-To beats a conflicting token; token beats conversation index.
     #[test]
     fn the_methods_are_tried_in_the_documented_order() {
-        let index = [7; 27];
-        assert_eq!(find(&["<a@x>"], &["<b@x>"], &index), by(CorrelationMethod::InReplyTo, "<a@x>"));
-        assert_eq!(find(&["<c@x>", "a@x"], &[], &[]), by(CorrelationMethod::InReplyTo, "<a@x>"));
-        assert_eq!(find(&["<c@x>"], &["<a@x>", "<b@x>", "<d@x>"], &index), by(CorrelationMethod::References, "<b@x>"));
-        assert_eq!(find(&[], &["<d@x>"], &index), by(CorrelationMethod::ConversationIndex, "<begun@x>"));
-        assert_eq!(find(&["", "<>"], &[" "], &[7; 21]), None);
+        use CorrelationMethod::{ConversationIndex, InReplyTo, References, TrackingToken};
+        let settings = Settings::default();
+        let conflicting = [found(ConversationIndex, 3), found(TrackingToken, 2), found(InReplyTo, 1)];
+        assert_eq!(correlate(&conflicting, false, &settings), Some(found(InReplyTo, 1)));
+        assert_eq!(correlate(&conflicting[..2], false, &settings), Some(found(TrackingToken, 2)));
+        let referred = [found(TrackingToken, 2), found(References, 1)];
+        assert_eq!(correlate(&referred, false, &settings), Some(found(References, 1)));
+        assert_eq!(correlate(&[], false, &settings), None);
     }
 
     #[test]
-    fn a_message_does_not_answer_itself() {
-        let own = id("<a@x>");
-        let ids = owned(&["<a@x>"]);
-        let answering = Answering { in_reply_to: &ids, references: &ids, conversation_index: &[7; 22] };
-        assert_eq!(correlate(answering, Some(own), |_| true, |_| Some(own)), None);
+    fn only_headers_and_conversations_find_parents() {
+        let parents = CorrelationMethod::ALL.map(CorrelationMethod::finds_parent);
+        assert_eq!(parents, [true, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_method_that_is_switched_off_finds_nothing() {
+        let all = CorrelationMethod::ALL.map(|method| found(method, 1));
+        let with = |name: &str, value: &str| {
+            let mut settings = Settings::default();
+            settings.set(name, value).unwrap();
+            settings
+        };
+        let method = |settings: &Settings, is_forward| correlate(&all, is_forward, settings).map(|found| found.method);
+        assert_eq!(method(&with("header-correlation", "no"), false), Some(CorrelationMethod::TrackingToken));
+        let forwards = with("forwards-are-no-replies", "yes");
+        assert_eq!(method(&forwards, true), Some(CorrelationMethod::TrackingToken));
+        assert_eq!(method(&forwards, false), Some(CorrelationMethod::InReplyTo));
+        let mut none = with("header-correlation", "no");
+        none.set("tracking-token", "no").unwrap();
+        assert_eq!(method(&none, false), None);
+        none.set("smart-matching", "yes").unwrap();
+        assert_eq!(method(&none, false), Some(CorrelationMethod::SmartMatching));
+    }
+
+    #[test]
+    fn a_changed_subject_is_told() {
+        let settings = Settings::default();
+        assert!(!subject_changed("AW: RE: Offer CRM:0001002", "Offer", &settings));
+        assert!(subject_changed("RE: Another offer", "Offer", &settings));
     }
 
     proptest! {
         #[test]
-        fn only_what_is_known_and_named_is_answered(
-            known in prop::collection::hash_set(0_u8..8, 0..8),
-            in_reply_to in prop::collection::vec(0_u8..8, 0..4),
-            references in prop::collection::vec(0_u8..8, 0..4),
+        fn the_order_of_findings_does_not_matter(
+            methods in prop::collection::vec(prop::sample::select(CorrelationMethod::ALL.to_vec()), 0..5),
+            headers in any::<bool>(), tokens in any::<bool>(), smart in any::<bool>(), is_forward in any::<bool>(),
         ) {
-            let text = |number: &u8| format!("<{number}@x>");
-            let ids: HashSet<Uuid> = known.iter().map(|number| id(&text(number))).collect();
-            let in_reply_to: Vec<String> = in_reply_to.iter().map(text).collect();
-            let references: Vec<String> = references.iter().map(text).collect();
-            let answering = Answering { in_reply_to: &in_reply_to, references: &references, conversation_index: &[] };
-            let found = correlate(answering, None, |id| ids.contains(&id), |_| None);
-            let named = |ids_of: &[String]| ids_of.iter().any(|text| ids.contains(&id(text)));
-            match found {
-                None => prop_assert!(!named(&in_reply_to) && !named(&references)),
-                Some(found) => {
-                    prop_assert!(ids.contains(&found.email_id));
-                    prop_assert_eq!(found.method == CorrelationMethod::InReplyTo, named(&in_reply_to));
-                }
-            }
+            let mut settings = Settings { header_correlation: headers, ..Settings::default() };
+            settings.token.enabled = tokens;
+            settings.smart.enabled = smart;
+            let all: Vec<_> = methods.iter().map(|method| found(*method, *method as u128)).collect();
+            let reversed: Vec<_> = all.iter().rev().copied().collect();
+            let chosen = correlate(&all, is_forward, &settings);
+            prop_assert_eq!(chosen, correlate(&reversed, is_forward, &settings));
+            prop_assert_eq!(chosen.is_none(), !all.iter().any(|one| one.method.is_used(&settings, is_forward)));
+            prop_assert!(chosen.is_none_or(|chosen| all.contains(&chosen)));
         }
     }
 }

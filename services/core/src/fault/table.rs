@@ -322,6 +322,26 @@ rows! {
         "The CRM refused the message"
         "A rule or limit of the CRM, named in the detail"
         "Cure the cause named in the detail; the message is tried again";
+    SendAsDenied "SEND_AS_DENIED" Permanent Item ExchangeAdministrator Growing
+        "The mailbox may not send email in this sender's name"
+        "Exchange grants the mailbox neither Send As nor Send on behalf for the address in From (ErrorSendAsDenied)"
+        "Grant Send As or Send on behalf to the mailbox, or send from its own address; then send the email again";
+    MailboxFull "MAILBOX_FULL" Transient Item ExchangeAdministrator Growing
+        "The sending mailbox is full"
+        "It exceeds its quota, also by the copies in Sent Items (ErrorQuotaExceeded)"
+        "Free space in the mailbox or raise its quota; the setting save-sent-email=no keeps no copies";
+    EmailTooLarge "EMAIL_TOO_LARGE" Permanent Item Administrator Growing
+        "The email is larger than Exchange accepts"
+        "The message or one of its attachments exceeds a size limit of the mail server"
+        "Send smaller attachments, or raise the limits of Exchange (message size, maxRequestLength of EWS)";
+    RecipientInvalid "RECIPIENT_INVALID" Permanent Item Administrator Growing
+        "Exchange refuses a recipient of the email"
+        "An address is malformed, or there is none"
+        "Correct the recipients, then send the email again";
+    EmailNotSent "EMAIL_NOT_SENT" Transient Item ExchangeAdministrator Growing
+        "Exchange did not send the email"
+        "It refused one of the steps; the detail says which, and its own code"
+        "Cure the cause named in the detail; the email is tried again, ten times in all";
     // Postroad's own parts.
     CrmUnavailable "CRM_UNAVAILABLE" Transient Deployment Operator Growing
         "The CRM does not answer"

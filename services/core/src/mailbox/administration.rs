@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Approval, Direction, Draft, Event, Mailbox, PerDirection, RetryPolicy, State, TestOutcome, evolve};
-use crate::{Aggregate, Refusal, fault::Code, profile::Sealed};
+use super::{
+    Approval, Direction, Draft, Event, Mailbox, PerDirection, RetryPolicy, State, TestOutcome, TrackedFolder, evolve,
+    folder,
+};
+use crate::{Aggregate, Refusal, email::normalized, fault::Code, organization, profile::Sealed};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -23,6 +26,14 @@ pub enum AdminCommand {
     RecordTest(PerDirection<TestOutcome>),
     /// Delete it.
     Delete,
+    /// Track a folder under the Inbox.
+    TrackFolder { folder_id: String, folder: TrackedFolder, settings: Box<organization::Settings> },
+    /// Do not track it any more.
+    UntrackFolder { folder_id: String },
+    /// Let the backfill wait, or go on.
+    PauseBackfill(bool),
+    /// Try messages again that failed too often: one by its message id or item id, or all.
+    Retry { message: Option<String> },
 }
 
 /// What is known of the mailbox's profile.
@@ -79,11 +90,56 @@ impl Aggregate for Administration {
             AdminCommand::Deactivate => Vec::new(),
             AdminCommand::RecordTest(outcomes) => vec![record_test(outcomes, facts)],
             AdminCommand::Delete => vec![Event::Deleted],
+            AdminCommand::TrackFolder { folder_id, folder, settings } => {
+                folder::may_track(mailbox, folder_id, settings)?;
+                if mailbox.folders.get(folder_id) == Some(folder) {
+                    return Ok(Vec::new());
+                }
+                let (folder_id, folder) = (folder_id.clone(), folder.clone());
+                vec![Event::FolderTracked { at: facts.now, folder_id, folder }]
+            }
+            AdminCommand::UntrackFolder { folder_id } => {
+                if !mailbox.folders.contains_key(folder_id) {
+                    return Err(Refusal::new(Code::NotFound, "folder", "is not tracked"));
+                }
+                vec![Event::FolderUntracked { at: facts.now, folder_id: folder_id.clone() }]
+            }
+            AdminCommand::PauseBackfill(pauses) => pause(mailbox, *pauses, facts)?,
+            AdminCommand::Retry { message } => retry(mailbox, message.as_deref(), facts)?,
         })
     }
 
     fn evolve(state: State, event: &Event) -> State {
         evolve(state, event)
+    }
+}
+
+fn pause(mailbox: &Mailbox, pauses: bool, facts: &AdminFacts) -> Result<Vec<Event>, Refusal> {
+    let Some(backfill) = &mailbox.sync.backfill else {
+        let rule = "has no backfill; lower process_email_from to read older mail";
+        return Err(Refusal::new(Code::StateConflict, "mailbox", rule));
+    };
+    Ok(match (backfill.is_paused, pauses) {
+        (false, true) => vec![Event::BackfillPaused { at: facts.now }],
+        (true, false) => vec![Event::BackfillResumed { at: facts.now }],
+        (false, false) | (true, true) => Vec::new(),
+    })
+}
+
+fn retry(mailbox: &Mailbox, message: Option<&str>, facts: &AdminFacts) -> Result<Vec<Event>, Refusal> {
+    let is_wanted = |id: &str, message_id: Option<&str>| match message {
+        None => true,
+        Some(wanted) => wanted == id || message_id.is_some_and(|known| normalized(known) == normalized(wanted)),
+    };
+    let failed = mailbox.sync.undeliverable.iter();
+    let items: Vec<String> =
+        failed.filter(|(id, (item, _))| is_wanted(id, item.message_id.as_deref())).map(|(id, _)| id.clone()).collect();
+    match (items.is_empty(), message) {
+        (true, Some(wanted)) => {
+            Err(Refusal::new(Code::NotFound, "message", format!("`{wanted}` is not among those that failed")))
+        }
+        (true, None) => Ok(Vec::new()),
+        (false, _) => Ok(vec![Event::RetryAsked { at: facts.now, items }]),
     }
 }
 

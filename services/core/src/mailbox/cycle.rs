@@ -1,10 +1,12 @@
 //! What a worker asks of a mailbox: claim it, begin an attempt, and record how it ended.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
-    Acceptance, Decision, Deferral, Direction, Event, Health, Item, Mailbox, ProfileFacts, RULE_VERSION, Reason,
-    RetryPolicy, State, Trigger, Verdict, evolve, is_first_of_hour,
+    Acceptance, BackfillStep, Decision, Deferral, Direction, Disposal, Event, Facts, From, Health, Item, Kind, Mailbox,
+    Mark, Place, ProfileFacts, RULE_VERSION, Reason, RetryPolicy, SendCommand, State, Trigger, Verdict, evolve,
+    is_first_of_hour, sending,
 };
 use crate::{
     Aggregate, Refusal,
@@ -18,6 +20,8 @@ pub struct ItemOutcome {
     pub item: Item,
     /// How it fared.
     pub result: ItemResult,
+    /// What was known about it, where it was read.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// How one message fared.
@@ -26,7 +30,7 @@ pub enum ItemResult {
     /// It is an activity now.
     Promoted {
         /// The activity.
-        email_id: uuid::Uuid,
+        email_id: Uuid,
         /// Whether this promotion created it.
         created: bool,
         /// By whom it was accepted.
@@ -38,6 +42,68 @@ pub enum ItemResult {
     Failed(Report),
 }
 
+/// Exchange's synchronization state of a folder other than the Inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderCursor {
+    /// The folder.
+    pub place: Place,
+    /// The state; empty to list the folder anew.
+    pub cursor: String,
+}
+
+/// What a person did to a message after it was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Amendment {
+    /// Tracked it.
+    Tracked {
+        /// The message.
+        item: Item,
+        /// Its activity.
+        email_id: Uuid,
+        /// How.
+        mark: Mark,
+    },
+    /// Removed the category; the activity stays.
+    Untracked {
+        /// The message.
+        item: Item,
+        /// Its activity.
+        email_id: Uuid,
+    },
+}
+
+/// What became of what was intended with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disposed {
+    /// The message.
+    pub item_id: String,
+    /// Its id now, where it was moved.
+    pub new_id: Option<String>,
+    /// Why it could not be done.
+    pub fault: Option<Report>,
+}
+
+/// What a cycle brought.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The Inbox's new synchronization state; empty to list it anew.
+    pub cursor: Option<String>,
+    /// Those of other folders.
+    pub folders: Vec<FolderCursor>,
+    /// How the messages fared.
+    pub outcomes: Vec<ItemOutcome>,
+    /// What people did.
+    pub amendments: Vec<Amendment>,
+    /// Set where it is a page of the backfill.
+    pub backfill: Option<BackfillStep>,
+}
+
+impl Page {
+    fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.outcomes.is_empty() && self.amendments.is_empty() && self.backfill.is_none()
+    }
+}
+
 /// What a worker asks.
 #[derive(Clone, Debug)]
 pub enum CycleCommand {
@@ -46,13 +112,17 @@ pub enum CycleCommand {
     /// Begin an attempt that has work to do. Decided before any side effect, so that a worker that lost the mailbox stops.
     Start { epoch: u64, trigger: Trigger },
     /// End an attempt well.
-    Finish { epoch: u64, started_at: Timestamp, trigger: Trigger, cursor: Option<String>, outcomes: Vec<ItemOutcome> },
+    Finish { epoch: u64, started_at: Timestamp, trigger: Trigger, page: Box<Page> },
     /// End an attempt with a fault.
     Fail { epoch: u64, started_at: Timestamp, trigger: Trigger, report: Report },
     /// Exchange asked to wait.
     Throttle { epoch: u64, until: Timestamp, report: Report },
-    /// A message was moved to Undeliverable, was gone already, or could not be moved.
-    RecordMove { epoch: u64, item_id: String, fault: Option<Report> },
+    /// What was intended with messages was done, or could not be.
+    Dispose { epoch: u64, items: Vec<Disposed> },
+    /// Read older mail; `total` messages are there.
+    PlanBackfill { epoch: u64, from: From, total: u64 },
+    /// An email of the outbox moves on.
+    Send { epoch: u64, command: SendCommand },
 }
 
 /// What a worker's decision may know besides the mailbox.
@@ -64,6 +134,10 @@ pub struct CycleFacts {
     pub profile: Option<ProfileFacts>,
     /// Whether the profile moves failed emails to Undeliverable.
     pub move_failed_emails: bool,
+    /// Process Email From, the later of profile's and mailbox's.
+    pub from: From,
+    /// Whether tracked messages are marked with the category.
+    pub marks_tracked: bool,
     /// How failures are retried.
     pub retry: RetryPolicy,
 }
@@ -92,10 +166,10 @@ impl Aggregate for Cycles {
                 may_run(mailbox, facts, *trigger)?;
                 Ok(vec![Event::AttemptStarted { epoch: *epoch, at: facts.now, trigger: *trigger }])
             }
-            CycleCommand::Finish { epoch, started_at, trigger, cursor, outcomes } => {
+            CycleCommand::Finish { epoch, started_at, trigger, page } => {
                 owned(mailbox, *epoch)?;
                 let attempt = Attempt { epoch: *epoch, started_at: *started_at, trigger: *trigger };
-                Ok(finish(mailbox, attempt, cursor.as_deref(), outcomes, facts))
+                Ok(finish(mailbox, attempt, page, facts))
             }
             CycleCommand::Fail { epoch, started_at, trigger, report } => {
                 owned(mailbox, *epoch)?;
@@ -106,13 +180,23 @@ impl Aggregate for Cycles {
                 owned(mailbox, *epoch)?;
                 Ok(vec![Event::Throttled { epoch: *epoch, at: facts.now, until: *until, report: report.clone() }])
             }
-            CycleCommand::RecordMove { epoch, item_id, fault } => {
+            CycleCommand::Dispose { epoch, items } => {
                 owned(mailbox, *epoch)?;
-                if !mailbox.sync.to_move.contains_key(item_id) {
+                let is_intended = |done: &&Disposed| mailbox.sync.to_dispose.contains_key(&done.item_id);
+                let items: Vec<Disposed> = items.iter().filter(is_intended).cloned().collect();
+                if items.is_empty() {
                     return Ok(Vec::new());
                 }
-                let (item_id, fault) = (item_id.clone(), fault.clone());
-                Ok(vec![Event::Moved { epoch: *epoch, at: facts.now, item_id, fault }])
+                Ok(vec![Event::Disposed { epoch: *epoch, at: facts.now, items }])
+            }
+            CycleCommand::PlanBackfill { epoch, from, total } => {
+                owned(mailbox, *epoch)?;
+                Ok(plan_backfill(mailbox, *epoch, *from, *total, facts).into_iter().collect())
+            }
+            CycleCommand::Send { epoch, command } => {
+                owned(mailbox, *epoch)?;
+                let event = sending::decide(mailbox, command, facts)?;
+                Ok(event.map(|event| Event::Sending { epoch: *epoch, at: facts.now, event }).into_iter().collect())
             }
         }
     }
@@ -138,7 +222,8 @@ fn owned(mailbox: &Mailbox, epoch: u64) -> Result<(), Refusal> {
     Err(Refusal::new(Code::NotOwner, "mailbox", rule))
 }
 
-fn may_run(mailbox: &Mailbox, facts: &CycleFacts, trigger: Trigger) -> Result<(), Refusal> {
+/// Whether anything may be done in the mailbox now.
+pub fn may_work(mailbox: &Mailbox, facts: &CycleFacts) -> Result<(), Refusal> {
     let conflict = |code: Code, rule: &str| Err(Refusal::new(code, "mailbox", rule));
     if !mailbox.active {
         return conflict(Code::MailboxInactive, "is inactive");
@@ -149,44 +234,51 @@ fn may_run(mailbox: &Mailbox, facts: &CycleFacts, trigger: Trigger) -> Result<()
     if mailbox.sync.throttled_until.is_some_and(|until| facts.now < until) {
         return conflict(Code::ServerBusy, "is within a back-off of Exchange");
     }
+    Ok(())
+}
+
+fn may_run(mailbox: &Mailbox, facts: &CycleFacts, trigger: Trigger) -> Result<(), Refusal> {
+    may_work(mailbox, facts)?;
     let disabled = matches!(mailbox.sync.health, Health::Disabled { .. });
     let probes = disabled && trigger == Trigger::Probe;
-    if !mailbox.directions.get(Direction::Incoming).enabled && !probes {
-        return conflict(Code::StateConflict, "is not enabled for incoming email; test and enable it first");
+    let enabled = [Direction::Incoming, Direction::Outgoing].map(|way| mailbox.directions.get(way).enabled);
+    if enabled == [false, false] && !probes {
+        return Err(Refusal::new(Code::StateConflict, "mailbox", "is not enabled for email; test and enable it first"));
     }
     Ok(())
 }
 
-fn finish(
-    mailbox: &Mailbox,
-    attempt: Attempt,
-    cursor: Option<&str>,
-    outcomes: &[ItemOutcome],
-    facts: &CycleFacts,
-) -> Vec<Event> {
+fn finish(mailbox: &Mailbox, attempt: Attempt, page: &Page, facts: &CycleFacts) -> Vec<Event> {
     let healthy = mailbox.sync.health == Health::Healthy;
     let first_of_hour = is_first_of_hour(mailbox.sync.last_attempt, facts.now);
     // A moved cursor alone is no reason to record: the older one lists a superset, and verdicts are stable. A dropped one is.
-    let dropped = cursor.is_some_and(str::is_empty);
-    if outcomes.is_empty() && healthy && !first_of_hour && !dropped && mailbox.sync.cursor.is_some() {
+    let dropped = page.cursor.as_deref().is_some_and(str::is_empty);
+    let begun = mailbox.sync.cursor.is_some() || !mailbox.directions.get(Direction::Incoming).enabled;
+    if page.is_empty() && healthy && !first_of_hour && !dropped && begun {
         return Vec::new();
     }
+    let pass = page.backfill.and(mailbox.sync.backfill.as_ref()).map_or(0, |backfill| backfill.pass);
     let mut verdicts = Vec::new();
     let mut deferrals = Vec::new();
-    for outcome in outcomes {
-        match decided(mailbox, outcome, facts) {
-            Ok(decision) => verdicts.push(Verdict { item: outcome.item.clone(), decision, rule_version: RULE_VERSION }),
+    for outcome in &page.outcomes {
+        match decided(mailbox, outcome, pass, facts) {
+            Ok(verdict) => verdicts.push(verdict),
             Err(deferral) => deferrals.push(deferral),
         }
     }
+    let cursor = page.cursor.clone();
     let mut events = vec![Event::AttemptFinished {
         epoch: attempt.epoch,
         started_at: attempt.started_at,
         at: facts.now,
         trigger: attempt.trigger,
-        cursor: cursor.filter(|cursor| mailbox.sync.cursor.as_deref() != Some(*cursor)).map(str::to_owned),
+        cursor: cursor.filter(|cursor| mailbox.sync.cursor.as_ref() != Some(cursor)),
         verdicts,
         deferrals,
+        folders: page.folders.clone(),
+        judged_from: Some(facts.from),
+        backfill: page.backfill,
+        amendments: page.amendments.clone(),
     }];
     if let Health::Disabled { report, since, .. } = &mailbox.sync.health {
         events.push(Event::Recovered { at: facts.now, report: report.clone(), since: *since });
@@ -194,21 +286,53 @@ fn finish(
     events
 }
 
-fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, facts: &CycleFacts) -> Result<Decision, Deferral> {
-    let report = match &outcome.result {
+fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, pass: u32, facts: &CycleFacts) -> Result<Verdict, Deferral> {
+    let deferred = mailbox.sync.deferred.get(&outcome.item.id);
+    let pass = deferred.map_or(pass, |deferral| deferral.pass);
+    let (decision, disposal) = match &outcome.result {
         ItemResult::Promoted { email_id, created, acceptance } => {
+            let known = outcome.facts.as_deref();
+            let disposal = disposal_of_tracked(mailbox, known, acceptance.mark, facts);
             let acceptance = Some(acceptance.clone());
-            return Ok(Decision::Tracked { email_id: *email_id, created: *created, acceptance });
+            (Decision::Tracked { email_id: *email_id, created: *created, acceptance }, disposal)
         }
-        ItemResult::Skipped(reason) => return Ok(Decision::NotTracked(reason.clone())),
-        ItemResult::Failed(report) => report,
+        ItemResult::Skipped(reason) => (Decision::NotTracked(reason.clone()), None),
+        ItemResult::Failed(report) => {
+            let attempts = deferred.map_or(0, |deferral| deferral.attempts) + 1;
+            if attempts < facts.retry.item_attempts && !report.code.is_permanent() {
+                return Err(Deferral { item: outcome.item.clone(), attempts, report: report.clone(), pass });
+            }
+            let disposal =
+                if facts.move_failed_emails { Disposal::UndeliverableFolder } else { Disposal::UndeliverableCategory };
+            (Decision::Undeliverable { report: report.clone(), attempts }, Some(disposal))
+        }
     };
-    let before = mailbox.sync.deferred.get(&outcome.item.id).map_or(0, |deferral| deferral.attempts);
-    let attempts = before + 1;
-    if attempts >= facts.retry.item_attempts || report.code.is_permanent() {
-        return Ok(Decision::Undeliverable { report: report.clone(), attempts, to_move: facts.move_failed_emails });
+    let (item, known) = (outcome.item.clone(), outcome.facts.clone());
+    Ok(Verdict { item, decision, rule_version: RULE_VERSION, pass, facts: known, disposal })
+}
+
+/// A tracked message is deleted where the mailbox is to be emptied, otherwise it gets the category unless it has it.
+fn disposal_of_tracked(
+    mailbox: &Mailbox,
+    known: Option<&Facts>,
+    mark: Option<Mark>,
+    facts: &CycleFacts,
+) -> Option<Disposal> {
+    if mailbox.settings.delete_after_processing && !matches!(mailbox.settings.kind, Kind::User(_)) {
+        return Some(Disposal::DeletedItems);
     }
-    Err(Deferral { item: outcome.item.clone(), attempts, report: report.clone() })
+    let is_sent = known.is_some_and(|known| known.place == Place::SentItems);
+    (facts.marks_tracked && mark != Some(Mark::Category) && !is_sent).then_some(Disposal::TrackedCategory)
+}
+
+fn plan_backfill(mailbox: &Mailbox, epoch: u64, from: From, total: u64, facts: &CycleFacts) -> Option<Event> {
+    let judged = mailbox.sync.judged_from?;
+    if !from.is_before(judged) {
+        return None;
+    }
+    // One that is under way goes on from where it is, and further back.
+    let before = mailbox.sync.backfill.as_ref().map(|backfill| backfill.before).or(judged.0)?;
+    Some(Event::BackfillPlanned { epoch, at: facts.now, from, before, total })
 }
 
 fn fail(mailbox: &Mailbox, attempt: Attempt, report: &Report, facts: &CycleFacts) -> Event {

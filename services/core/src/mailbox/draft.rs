@@ -83,6 +83,14 @@ impl Draft {
             Kind::User(_) if self.delete_after_processing => {
                 Err(not_applicable("delete_after_processing", "is for queue and forward mailboxes only"))
             }
+            _ if [self.methods.outgoing, self.methods.appointments_contacts_tasks]
+                .contains(&Method::ForwardMailbox) =>
+            {
+                Err(not_applicable("outgoing_method", "cannot be Forward Mailbox, which is for incoming email only"))
+            }
+            Kind::Forward if self.methods.incoming == Method::ForwardMailbox => {
+                Err(not_applicable("incoming_method", "must be server-side sync or None: this is the forward mailbox"))
+            }
             Kind::Forward if self.methods.outgoing != Method::None => {
                 Err(not_applicable("outgoing_method", "must be None: a forward mailbox is incoming only"))
             }

@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 
 use super::{
-    Approval, Decision, Deferral, Direction, DirectionState, Event, Health, Mailbox, PerDirection, Settings, State,
-    Status, Sync, TestOutcome, Verdict,
+    Amendment, Approval, Backfill, BackfillStep, Decision, Deferral, Direction, DirectionState, Disposed, Event,
+    Health, Mailbox, PerDirection, Settings, State, Status, Sync, TestOutcome, Verdict, sending,
 };
+
+/// Both ways of email fare alike: they use the same mailbox, server and account.
+const EMAIL: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
 
 /// Folds one event into the state.
 pub fn evolve(state: State, event: &Event) -> State {
@@ -19,6 +22,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             active: true,
             directions: PerDirection::default(),
             test_completed_on: None,
+            folders: std::collections::BTreeMap::new(),
             sync: Sync::default(),
         })),
         (State::Live(mut mailbox), event) => {
@@ -48,6 +52,16 @@ fn administer(mailbox: &mut Mailbox, event: &Event) {
         Event::Tested { at, outcomes, next_probe, profile_revision } => {
             tested(mailbox, *at, outcomes, *next_probe, *profile_revision);
         }
+        Event::FolderTracked { folder_id, folder, .. } => {
+            mailbox.folders.insert(folder_id.clone(), folder.clone());
+        }
+        Event::FolderUntracked { folder_id, .. } => {
+            mailbox.folders.remove(folder_id);
+            mailbox.sync.folder_cursors.remove(&super::Place::Folder(folder_id.clone()));
+        }
+        Event::BackfillPaused { .. } => pause(mailbox, true),
+        Event::BackfillResumed { .. } => pause(mailbox, false),
+        Event::RetryAsked { items, .. } => retry(&mut mailbox.sync, items),
         Event::Created { .. }
         | Event::Deleted
         | Event::Claimed { .. }
@@ -56,7 +70,24 @@ fn administer(mailbox: &mut Mailbox, event: &Event) {
         | Event::AttemptFailed { .. }
         | Event::Throttled { .. }
         | Event::Recovered { .. }
-        | Event::Moved { .. } => {}
+        | Event::Disposed { .. }
+        | Event::BackfillPlanned { .. }
+        | Event::Sending { .. } => {}
+    }
+}
+
+fn pause(mailbox: &mut Mailbox, is_paused: bool) {
+    if let Some(backfill) = &mut mailbox.sync.backfill {
+        backfill.is_paused = is_paused;
+    }
+}
+
+/// Messages that were given up begin anew, in another pass.
+fn retry(sync: &mut Sync, items: &[String]) {
+    for id in items {
+        let Some((item, pass)) = sync.undeliverable.remove(id) else { continue };
+        let report = crate::fault::Report::new(crate::fault::Code::ItemUnreadable, "somebody asked to try it again");
+        sync.deferred.insert(id.clone(), Deferral { item, attempts: 0, report, pass: pass + 1 });
     }
 }
 
@@ -67,7 +98,14 @@ fn change(mailbox: &mut Mailbox, settings: &Settings) {
     if moved {
         // Another mailbox of Exchange: its cursor and item ids mean nothing there (spec §2.2: approval pending again).
         mailbox.approval = Approval::Pending;
-        mailbox.sync = Sync { epoch: mailbox.sync.epoch, worker: mailbox.sync.worker.clone(), ..Sync::default() };
+        mailbox.folders.clear();
+        mailbox.sync = Sync {
+            epoch: mailbox.sync.epoch,
+            worker: mailbox.sync.worker.clone(),
+            // What may have been sent must not be forgotten.
+            sending: std::mem::take(&mut mailbox.sync.sending),
+            ..Sync::default()
+        };
     }
     if moved || elsewhere {
         disable_all(mailbox, Status::NotRun);
@@ -115,12 +153,18 @@ fn tested(
         Some(Err(report)) => {
             let report = report.clone();
             mailbox.sync.health = Health::Disabled { report, since: at, probes: 0, next_probe, profile_revision };
+            // Where the one fails the other is not used either.
+            mailbox.sync.suspended = EMAIL.into_iter().filter(|way| outcomes.get(*way).is_some()).collect();
         }
         Some(Ok(())) => {
             mailbox.sync.health = Health::Unknown;
             mailbox.sync.throttled_until = None;
+            mailbox.sync.suspended.clear();
         }
-        None => mailbox.sync.health = Health::Unknown,
+        None => {
+            mailbox.sync.health = Health::Unknown;
+            mailbox.sync.suspended.clear();
+        }
     }
 }
 
@@ -132,20 +176,41 @@ fn synchronize(mailbox: &mut Mailbox, event: &Event) {
         }
         Event::AttemptFinished { at, cursor, verdicts, deferrals, .. } => {
             finished(&mut mailbox.sync, *at, cursor.as_ref(), verdicts, deferrals);
-            if mailbox.directions.incoming.enabled {
-                mailbox.directions.incoming.status = Status::Success;
+            looked(&mut mailbox.sync, event);
+            for direction in EMAIL {
+                let state = mailbox.directions.get_mut(direction);
+                if state.enabled {
+                    state.status = Status::Success;
+                }
             }
         }
         Event::AttemptFailed { .. } => failed(mailbox, event),
         Event::Throttled { until, .. } => mailbox.sync.throttled_until = Some(*until),
         Event::Recovered { .. } => {
-            if mailbox.wants(Direction::Incoming) {
-                mailbox.directions.incoming = DirectionState { enabled: true, status: Status::Success };
+            // What was not enabled before does not become so by itself.
+            for direction in std::mem::take(&mut mailbox.sync.suspended) {
+                if mailbox.wants(direction) {
+                    *mailbox.directions.get_mut(direction) = DirectionState { enabled: true, status: Status::Success };
+                }
             }
         }
-        Event::Moved { item_id, .. } => {
-            mailbox.sync.to_move.remove(item_id);
+        Event::Disposed { items, .. } => items.iter().for_each(|done| disposed(&mut mailbox.sync, done)),
+        Event::BackfillPlanned { at, from, before, total, .. } => {
+            let known = mailbox.sync.backfill.take();
+            mailbox.sync.passes += 1;
+            mailbox.sync.backfill = Some(Backfill {
+                from: *from,
+                before: *before,
+                total: known.as_ref().map_or(0, |known| known.done) + *total,
+                done: known.as_ref().map_or(0, |known| known.done),
+                started_at: known.as_ref().map_or(*at, |known| known.started_at),
+                advanced_at: known.as_ref().map_or(*at, |known| known.advanced_at),
+                is_paused: known.as_ref().is_some_and(|known| known.is_paused),
+                pass: mailbox.sync.passes,
+            });
+            mailbox.sync.judged_from = Some(*from);
         }
+        Event::Sending { event, .. } => sending::evolve(&mut mailbox.sync.sending, event),
         Event::Created { .. }
         | Event::Changed { .. }
         | Event::PasswordSet { .. }
@@ -154,7 +219,52 @@ fn synchronize(mailbox: &mut Mailbox, event: &Event) {
         | Event::Deactivated
         | Event::Tested { .. }
         | Event::Deleted
-        | Event::AttemptStarted { .. } => {}
+        | Event::AttemptStarted { .. }
+        | Event::BackfillPaused { .. }
+        | Event::BackfillResumed { .. }
+        | Event::RetryAsked { .. }
+        | Event::FolderTracked { .. }
+        | Event::FolderUntracked { .. } => {}
+    }
+}
+
+fn disposed(sync: &mut Sync, done: &Disposed) {
+    sync.to_dispose.remove(&done.item_id);
+    // A moved message has another id; under that it is found again.
+    if let Some(new_id) = &done.new_id
+        && let Some((item, pass)) = sync.undeliverable.remove(&done.item_id)
+    {
+        sync.undeliverable.insert(new_id.clone(), (super::Item { id: new_id.clone(), ..item }, pass));
+    }
+}
+
+/// The other folders, the date, and the backfill.
+fn looked(sync: &mut Sync, event: &Event) {
+    let Event::AttemptFinished { at, folders, judged_from, backfill, amendments, .. } = event else { return };
+    for folder in folders {
+        if folder.cursor.is_empty() {
+            sync.folder_cursors.remove(&folder.place);
+        } else {
+            sync.folder_cursors.insert(folder.place.clone(), folder.cursor.clone());
+        }
+    }
+    // A lowered date is taken over by the backfill that it needs; until then mail was judged by the later one.
+    if let Some(from) = judged_from
+        && sync.judged_from.is_none_or(|known| !from.is_before(known))
+    {
+        sync.judged_from = Some(*from);
+    }
+    for amendment in amendments {
+        let (Amendment::Tracked { item, .. } | Amendment::Untracked { item, .. }) = amendment;
+        sync.undeliverable.remove(&item.id);
+    }
+    let Some(BackfillStep { before, read, is_last }) = backfill else { return };
+    if *is_last {
+        sync.backfill = None;
+    } else if let Some(known) = &mut sync.backfill {
+        known.before = *before;
+        known.done += *read;
+        known.advanced_at = *at;
     }
 }
 
@@ -170,8 +280,11 @@ fn finished(sync: &mut Sync, at: Timestamp, cursor: Option<&String>, verdicts: &
     for verdict in verdicts {
         sync.deferred.remove(&verdict.item.id);
         sync.processed += 1;
-        if matches!(verdict.decision, Decision::Undeliverable { to_move: true, .. }) {
-            sync.to_move.insert(verdict.item.id.clone(), verdict.item.clone());
+        if let Some(disposal) = verdict.disposal {
+            sync.to_dispose.insert(verdict.item.id.clone(), disposal);
+        }
+        if matches!(verdict.decision, Decision::Undeliverable { .. }) {
+            sync.undeliverable.insert(verdict.item.id.clone(), (verdict.item.clone(), verdict.pass));
         }
     }
     for deferral in deferrals {
@@ -191,7 +304,13 @@ fn failed(mailbox: &mut Mailbox, event: &Event) {
     };
     mailbox.sync.health = match since {
         Some(since) => {
-            mailbox.directions.incoming = off(Status::Failure);
+            for direction in EMAIL {
+                let state = mailbox.directions.get_mut(direction);
+                if state.enabled {
+                    *state = off(Status::Failure);
+                    mailbox.sync.suspended.push(direction);
+                }
+            }
             Health::Disabled {
                 report: report.clone(),
                 since,
@@ -201,7 +320,12 @@ fn failed(mailbox: &mut Mailbox, event: &Event) {
             }
         }
         None => {
-            mailbox.directions.incoming.status = Status::Failure;
+            for direction in EMAIL {
+                let state = mailbox.directions.get_mut(direction);
+                if state.enabled {
+                    state.status = Status::Failure;
+                }
+            }
             let next_attempt = next_attempt.unwrap_or(*at);
             Health::Failing { report: report.clone(), failures: *failures, next_attempt }
         }

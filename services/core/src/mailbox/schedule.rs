@@ -21,6 +21,9 @@ pub fn is_first_of_hour(last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_none_or(|last| hour(last) != hour(now))
 }
 
+/// What a cycle is about.
+const EMAIL: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
+
 /// Decides when a mailbox is due. `last_cycle` is when its last cycle ended, recorded or not; `interval` is the distance
 /// of polls, the larger of the deployment's and the profile's (spec §0: counted from the end of a cycle).
 pub fn due(
@@ -32,7 +35,7 @@ pub fn due(
     now: Timestamp,
 ) -> Due {
     let Some(profile) = profile.filter(|profile| profile.active) else { return Due::Never };
-    if !mailbox.active || mailbox.approval == Approval::Rejected || !mailbox.wants(Direction::Incoming) {
+    if !mailbox.active || mailbox.approval == Approval::Rejected || EMAIL.iter().all(|way| !mailbox.wants(*way)) {
         return Due::Never;
     }
     if let Some(until) = mailbox.sync.throttled_until.filter(|until| now < *until) {
@@ -49,7 +52,7 @@ pub fn due(
                 next_probe.map_or(Due::Never, |time| at(time, Trigger::Probe))
             }
         }
-        _ if !mailbox.directions.get(Direction::Incoming).enabled => Due::Never,
+        _ if EMAIL.iter().all(|way| !mailbox.directions.get(*way).enabled) => Due::Never,
         _ if asked => Due::Now(Trigger::Asked),
         Health::Failing { next_attempt, .. } => at(*next_attempt, Trigger::Timer),
         Health::Unknown | Health::Healthy => {

@@ -39,6 +39,8 @@ fn cycle_facts(now: Timestamp) -> CycleFacts {
         now,
         profile: Some(ProfileFacts { active: true, revision: 1 }),
         move_failed_emails: true,
+        from: From(None),
+        marks_tracked: true,
         retry: RetryPolicy::default(),
     }
 }
@@ -66,7 +68,8 @@ fn fail(code: Code) -> CycleCommand {
 }
 
 fn finish(outcomes: Vec<ItemOutcome>) -> CycleCommand {
-    CycleCommand::Finish { epoch: 1, started_at: at(0), trigger: Trigger::Timer, cursor: Some("c1".into()), outcomes }
+    let page = Page { cursor: Some("c1".into()), outcomes, ..Page::default() };
+    CycleCommand::Finish { epoch: 1, started_at: at(0), trigger: Trigger::Timer, page: Box::new(page) }
 }
 
 fn item(id: &str) -> Item {
@@ -74,7 +77,12 @@ fn item(id: &str) -> Item {
 }
 
 fn poison(id: &str) -> ItemOutcome {
-    ItemOutcome { item: item(id), result: ItemResult::Failed(Report::new(Code::ItemUnreadable, "")) }
+    ItemOutcome { item: item(id), result: ItemResult::Failed(Report::new(Code::ItemUnreadable, "")), facts: None }
+}
+
+fn dispose(id: &str, new_id: Option<&str>) -> CycleCommand {
+    let done = Disposed { item_id: id.into(), new_id: new_id.map(str::to_owned), fault: None };
+    CycleCommand::Dispose { epoch: 1, items: vec![done] }
 }
 
 fn incoming(state: &State) -> DirectionState {
@@ -178,9 +186,11 @@ fn a_poison_item_is_tried_five_times_then_moved() {
     }
     let state = cycle(state, finish(vec![poison("p")]), at(5));
     let sync = &state.live().unwrap().sync;
-    assert!(sync.deferred.is_empty() && sync.to_move.contains_key("p"));
-    let moved = cycle(state, CycleCommand::RecordMove { epoch: 1, item_id: "p".into(), fault: None }, at(6));
-    assert!(moved.live().unwrap().sync.to_move.is_empty());
+    assert!(sync.deferred.is_empty());
+    assert_eq!(sync.to_dispose.get("p"), Some(&Disposal::UndeliverableFolder));
+    let moved = cycle(state, dispose("p", Some("q")), at(6));
+    let sync = &moved.live().unwrap().sync;
+    assert!(sync.to_dispose.is_empty() && sync.undeliverable.contains_key("q"));
 }
 
 #[test]
@@ -235,8 +245,11 @@ fn any_command() -> impl Strategy<Value = CycleCommand> {
             epoch,
             started_at: at(0),
             trigger: Trigger::Timer,
-            cursor: Some(format!("{epoch}{id}")),
-            outcomes: vec![poison(id)],
+            page: Box::new(Page {
+                cursor: Some(format!("{epoch}{id}")),
+                outcomes: vec![poison(id)],
+                ..Page::default()
+            }),
         }),
         (0..3u64, code).prop_map(|(epoch, code)| CycleCommand::Fail {
             epoch,
@@ -245,7 +258,10 @@ fn any_command() -> impl Strategy<Value = CycleCommand> {
             report: Report::new(code, ""),
         }),
         Just(CycleCommand::Claim { worker: "w".into() }),
-        (0..3u64, id).prop_map(|(epoch, id)| CycleCommand::RecordMove { epoch, item_id: id.to_owned(), fault: None }),
+        (0..3u64, id).prop_map(|(epoch, id)| CycleCommand::Dispose {
+            epoch,
+            items: vec![Disposed { item_id: id.to_owned(), new_id: None, fault: None }],
+        }),
     ]
 }
 

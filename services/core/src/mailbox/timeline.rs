@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Acceptance, Approval, Decision, Direction, Event, Reason, Recipient, Trigger, Verdict};
+use super::{
+    Acceptance, Amendment, Approval, Confirmation, Decision, Direction, Disposal, Event, Facts, From, Mark, Place,
+    Reason, Recipient, SendEvent, Trigger, Verdict,
+};
 use crate::email::Correlation;
 use crate::fault::Report;
 
@@ -19,7 +22,7 @@ pub fn sentences(event: &Event) -> Vec<String> {
         Event::Deleted => vec!["Deleted.".to_owned()],
         Event::Claimed { worker, epoch, .. } => vec![format!("Worker {worker} took it over (epoch {epoch}).")],
         Event::AttemptStarted { trigger, .. } => vec![format!("Synchronization began, {}.", reason_of(*trigger))],
-        Event::AttemptFinished { started_at, at, trigger, verdicts, deferrals, .. } => {
+        Event::AttemptFinished { started_at, at, trigger, verdicts, deferrals, amendments, .. } => {
             let took = at.duration_since(*started_at).as_millis();
             let mut lines = vec![format!(
                 "Synchronization succeeded in {took} ms, {}: {} decided, {} to be tried again.",
@@ -28,6 +31,7 @@ pub fn sentences(event: &Event) -> Vec<String> {
                 deferrals.len()
             )];
             lines.extend(verdicts.iter().map(verdict_sentence));
+            lines.extend(amendments.iter().map(amended));
             lines.extend(deferrals.iter().map(|deferral| {
                 let name = name(&deferral.item.message_id, &deferral.item.id);
                 format!(
@@ -49,10 +53,83 @@ pub fn sentences(event: &Event) -> Vec<String> {
                 report.sentence()
             )]
         }
-        Event::Moved { fault: None, .. } => vec!["A failed message was moved to the Undeliverable folder.".to_owned()],
-        Event::Moved { fault: Some(report), .. } => {
-            vec![format!("A failed message could not be moved to the Undeliverable folder: {}.", report.sentence())]
+        Event::Disposed { items, .. } => {
+            let failed = items.iter().filter_map(|done| done.fault.as_ref());
+            let mut lines: Vec<String> = failed
+                .map(|report| format!("A message could not be moved or marked: {}.", report.sentence()))
+                .collect();
+            let done = items.len() - lines.len();
+            if done > 0 {
+                lines.insert(0, format!("{} moved, marked or deleted as intended.", count(done, "message")));
+            }
+            lines
         }
+        Event::BackfillPlanned { from, before, total, .. } => {
+            let since = from_phrase(*from);
+            vec![format!(
+                "{} received before {} are read as well, {since}.",
+                count_of(*total, "message"),
+                second(*before)
+            )]
+        }
+        Event::BackfillPaused { .. } => vec!["Reading older mail was paused.".to_owned()],
+        Event::BackfillResumed { .. } => vec!["Reading older mail goes on.".to_owned()],
+        Event::RetryAsked { items, .. } => {
+            vec![format!("{} that had failed are tried again, as asked.", count(items.len(), "message"))]
+        }
+        Event::FolderTracked { folder, .. } => {
+            vec![format!("The folder {} is tracked; its messages regard {}.", folder.name, folder.regarding)]
+        }
+        Event::FolderUntracked { .. } => vec!["A folder is not tracked any more.".to_owned()],
+        Event::Sending { event, .. } => vec![sending(event)],
+    }
+}
+
+fn from_phrase(from: From) -> String {
+    from.0.map_or_else(|| "back to the oldest".to_owned(), |from| format!("back to {}", second(from)))
+}
+
+fn sending(event: &SendEvent) -> String {
+    match event {
+        SendEvent::Intended { email_id, message_id, .. } => {
+            format!("Email {email_id} is going to be sent as {message_id}.")
+        }
+        SendEvent::DraftReady { email_id, .. } => format!("The draft of email {email_id} is complete."),
+        SendEvent::Sent { email_id, confirmation } => {
+            let how = match confirmation {
+                Confirmation::Answered => "Exchange confirmed it",
+                Confirmation::CopyFound => "its copy was found in Sent Items after an answer was lost",
+                Confirmation::DraftGone => "its draft is gone, which only sending does",
+            };
+            format!("Email {email_id} was sent: {how}.")
+        }
+        SendEvent::Failed { email_id, report, next_try: Some(at), .. } => {
+            format!("Email {email_id} was not sent: {} It is tried again at {}.", explained(report), second(*at))
+        }
+        SendEvent::Failed { email_id, report, next_try: None, .. } => {
+            format!("Email {email_id} was given up: {}", explained(report))
+        }
+        SendEvent::Reported { email_id } => format!("The CRM knows what became of email {email_id}."),
+    }
+}
+
+fn amended(amendment: &Amendment) -> String {
+    match amendment {
+        Amendment::Tracked { item, email_id, mark } => {
+            let name = name(&item.message_id, &item.id);
+            format!("Message {name} was tracked by a person ({}) as {email_id}.", mark_phrase(*mark))
+        }
+        Amendment::Untracked { item, email_id } => {
+            let name = name(&item.message_id, &item.id);
+            format!("Message {name} was untracked by a person; the email activity {email_id} stays.")
+        }
+    }
+}
+
+const fn mark_phrase(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Category => "by the category",
+        Mark::Folder => "by the folder it lies in",
     }
 }
 
@@ -70,8 +147,12 @@ pub fn verdict_sentence(verdict: &Verdict) -> String {
             format!("Message {name} {what}{why}.")
         }
         Decision::NotTracked(reason) => format!("Message {name} was not tracked: {}.", reason_sentence(reason)),
-        Decision::Undeliverable { report, attempts, to_move } => {
-            let then = if *to_move { "it is moved to the Undeliverable folder" } else { "it stays where it is" };
+        Decision::Undeliverable { report, attempts } => {
+            let then = match verdict.disposal {
+                Some(Disposal::UndeliverableFolder) => "It is moved to the Undeliverable folder",
+                Some(Disposal::UndeliverableCategory) => "It gets the category of undeliverable messages",
+                _ => "It stays where it is",
+            };
             let times = count_times(*attempts);
             format!("Message {name} could not be tracked after {times}: {}. {then}.", report.sentence())
         }
@@ -79,7 +160,10 @@ pub fn verdict_sentence(verdict: &Verdict) -> String {
 }
 
 fn acceptance_sentence(acceptance: &Acceptance) -> String {
-    let by = format!(": {} accepts \"{}\"", acceptance.address, acceptance.method.label());
+    let by = match acceptance.mark {
+        Some(mark) => format!(": a person tracked it {} in {}", mark_phrase(mark), acceptance.address),
+        None => format!(": {} accepts \"{}\"", acceptance.address, acceptance.method.label()),
+    };
     match acceptance.correlation {
         None => by,
         Some(Correlation { method, email_id }) => {
@@ -93,17 +177,61 @@ fn recipient_phrase(recipient: &Recipient) -> String {
     format!("{} accepts \"{}\"{hidden}", recipient.address, recipient.method.label())
 }
 
-fn reason_sentence(reason: &Reason) -> String {
+/// Why a message is not tracked, as a clause.
+pub fn reason_sentence(reason: &Reason) -> String {
     match reason {
         Reason::FilteringMethod => "the mailbox's filtering method is No email messages".to_owned(),
         Reason::NotAccepted(recipients) => {
             let asked: Vec<String> = recipients.iter().map(recipient_phrase).collect();
             format!("no recipient accepts it ({})", asked.join("; "))
         }
+        Reason::NotNamed(recipients) => {
+            let asked: Vec<String> = recipients.iter().map(recipient_phrase).collect();
+            format!("To and Cc name no mailbox of the CRM, as by Bcc or a distribution list ({})", asked.join("; "))
+        }
+        Reason::Internal(Some(email_id)) => {
+            format!("it is internal, and the CRM has it as the sent email activity {email_id}")
+        }
+        Reason::Internal(None) => "it is internal: a user or queue sent it".to_owned(),
+        Reason::Protected => "it is protected (IRM)".to_owned(),
+        Reason::InvalidForward => {
+            "it was not forwarded as an attachment to this forward mailbox (InvalidForwardMailItem)".to_owned()
+        }
+        Reason::NotForwarded => {
+            "no mailbox that the forwarded message names has the incoming method Forward Mailbox (InvalidForwardMailItem)"
+                .to_owned()
+        }
         Reason::BeforeProcessEmailFrom(from) => format!("it was received before Process Email From, {from}"),
         Reason::NotEmail(class) => format!("it is no email but an item of class {class}"),
         Reason::Gone => "it was deleted or moved before it could be read".to_owned(),
     }
+}
+
+/// What was known about a message when it was decided.
+pub fn fact_sentences(facts: &Facts) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.push(match &facts.place {
+        Place::Inbox => "It was found in the Inbox.".to_owned(),
+        Place::SentItems => "It was found in Sent Items.".to_owned(),
+        Place::Folder(_) => "It was found in a tracked folder.".to_owned(),
+    });
+    lines.extend(facts.mark.map(|mark| format!("A person tracked it {}.", mark_phrase(mark))));
+    lines.push(match facts.sender {
+        Some(kind) if facts.is_sender_ambiguous => {
+            format!("Its sender resolves to a {}; several records have the address.", kind.label())
+        }
+        Some(kind) => format!("Its sender is a {} of the CRM.", kind.label()),
+        None => "Its sender is no record of the CRM.".to_owned(),
+    });
+    lines.extend(
+        facts
+            .correlations
+            .iter()
+            .map(|found| format!("By {} it answers the email activity {}.", found.method.name(), found.email_id)),
+    );
+    lines.extend(facts.sent_copy.map(|id| format!("The CRM has it as the sent email activity {id}.")));
+    lines.extend(facts.recipients.iter().map(|recipient| format!("{}.", recipient_phrase(recipient))));
+    lines
 }
 
 fn approval_sentence(approval: Approval) -> &'static str {
@@ -173,6 +301,10 @@ fn name<'a>(message_id: &'a Option<String>, item_id: &'a str) -> &'a str {
 }
 
 fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn count_of(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Acceptance, FilteringMethod, Recipient};
-use crate::fault::Report;
+use super::{Acceptance, Facts, FilteringMethod, Recipient, Rejection};
+use crate::{fault::Report, organization};
 
 /// The version of the rules below; a verdict names it (INV-1: one verdict per item and rule version).
-pub const RULE_VERSION: u32 = 2;
+pub const RULE_VERSION: u32 = 3;
 
 /// A message in a mailbox, by what identifies it. No content: verdicts outlive it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,12 +28,34 @@ pub enum Reason {
     FilteringMethod,
     /// Nobody who received it accepts it: who was asked, each with the filtering method.
     NotAccepted(Vec<Recipient>),
+    /// To and Cc name no mailbox of the CRM, as by Bcc or a distribution list, and the mailbox does not accept everything.
+    NotNamed(Vec<Recipient>),
+    /// The CRM has it as sent; the sent email, where it is known.
+    Internal(Option<Uuid>),
+    /// It is protected (IRM).
+    Protected,
+    /// It lies in a forward mailbox and has no message attached (`InvalidForwardMailItem`).
+    InvalidForward,
+    /// It came through a forward mailbox, and no mailbox that it names forwards there (`InvalidForwardMailItem`).
+    NotForwarded,
     /// It was received before Process Email From.
     BeforeProcessEmailFrom(Timestamp),
     /// It is no email: a meeting request, a contact, a post.
     NotEmail(String),
     /// It was deleted or moved away before it could be read.
     Gone,
+}
+
+impl From<Rejection> for Reason {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Protected => Self::Protected,
+            Rejection::Internal(copy) => Self::Internal(copy),
+            Rejection::NotNamed(asked) => Self::NotNamed(asked),
+            Rejection::NotAccepted(asked) => Self::NotAccepted(asked),
+            Rejection::NotForwarded => Self::NotForwarded,
+        }
+    }
 }
 
 /// What was decided.
@@ -56,9 +78,20 @@ pub enum Decision {
         report: Report,
         /// How often it was tried.
         attempts: u32,
-        /// Whether it is to be moved to the Undeliverable folder.
-        to_move: bool,
     },
+}
+
+/// What is done with a message in the mailbox after it was decided. Intended with the verdict, done and confirmed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Disposal {
+    /// Moved to the folder Undeliverable.
+    UndeliverableFolder,
+    /// Marked with the category of undeliverable messages.
+    UndeliverableCategory,
+    /// Marked with the category of tracked messages.
+    TrackedCategory,
+    /// Deleted after processing: moved to Deleted Items, from where it can be recovered.
+    DeletedItems,
 }
 
 /// The decision about one message.
@@ -70,6 +103,12 @@ pub struct Verdict {
     pub decision: Decision,
     /// By which version of the rules.
     pub rule_version: u32,
+    /// 0 when it was met first; more when it was decided again: by a backfill, or because somebody asked to try it again.
+    pub pass: u32,
+    /// What led to it; absent where the message was not read.
+    pub facts: Option<Box<Facts>>,
+    /// What is done with the message now.
+    pub disposal: Option<Disposal>,
 }
 
 /// A message as the folder's listing shows it, before it is fetched.
@@ -79,12 +118,31 @@ pub struct Listed {
     pub item: Item,
     /// The item class, such as `IPM.Note`.
     pub class: String,
+    /// Its categories.
+    pub categories: Vec<String>,
 }
 
-/// Decides what can be decided without fetching the message; `None` means that it is to be promoted.
-pub fn judge_listed(listed: &Listed, filtering: FilteringMethod, from: Option<Timestamp>) -> Option<Reason> {
+impl Listed {
+    /// Whether it bears the category by which people track messages.
+    pub fn is_categorized(&self, settings: &organization::Settings) -> bool {
+        let is_it = |category: &String| category.trim().eq_ignore_ascii_case(&settings.category);
+        settings.track_categorized && self.categories.iter().any(is_it)
+    }
+}
+
+/// Decides what can be decided without reading the message; `None` means that it is to be read. What a person tracked is always
+/// read.
+pub fn judge_listed(
+    listed: &Listed,
+    is_tracked_by_person: bool,
+    filtering: FilteringMethod,
+    from: Option<Timestamp>,
+) -> Option<Reason> {
     if !is_email(&listed.class) {
         return Some(Reason::NotEmail(listed.class.clone()));
+    }
+    if is_tracked_by_person {
+        return None;
     }
     // A message without a received date is new rather than old: it is not passed over.
     if let (Some(from), Some(received)) = (from, listed.item.received)
@@ -117,7 +175,8 @@ mod tests {
 
     fn listed(class: &str, received: i64) -> Listed {
         let received = Some(Timestamp::from_second(received).unwrap());
-        Listed { item: Item { id: "A".into(), message_id: None, received }, class: class.into() }
+        let item = Item { id: "A".into(), message_id: None, received };
+        Listed { item, class: class.into(), categories: Vec::new() }
     }
 
     #[rstest]
@@ -130,22 +189,34 @@ mod tests {
     #[case("IPM.Notebook", false)]
     #[case("IPM.Post", false)]
     fn only_mail_is_email(#[case] class: &str, #[case] expected: bool) {
-        assert_eq!(judge_listed(&listed(class, 0), FilteringMethod::AllMessages, None).is_none(), expected);
+        assert_eq!(judge_listed(&listed(class, 0), false, FilteringMethod::AllMessages, None).is_none(), expected);
     }
 
     #[test]
     fn mail_from_the_start_date_on_is_processed() {
         let from = Timestamp::from_second(100).unwrap();
-        let judge = |at| judge_listed(&listed("IPM.Note", at), FilteringMethod::AllMessages, Some(from));
+        let judge = |at| judge_listed(&listed("IPM.Note", at), false, FilteringMethod::AllMessages, Some(from));
         assert_eq!(judge(99), Some(Reason::BeforeProcessEmailFrom(from)));
         assert_eq!(judge(100), None);
     }
 
     #[test]
-    fn no_messages_tracks_none() {
-        assert_eq!(
-            judge_listed(&listed("IPM.Note", 0), FilteringMethod::NoMessages, None),
-            Some(Reason::FilteringMethod)
-        );
+    fn no_messages_tracks_none_but_what_a_person_tracks() {
+        let message = listed("IPM.Note", 0);
+        let reason = judge_listed(&message, false, FilteringMethod::NoMessages, None);
+        assert_eq!(reason, Some(Reason::FilteringMethod));
+        let from = Some(Timestamp::from_second(100).unwrap());
+        assert_eq!(judge_listed(&message, true, FilteringMethod::NoMessages, from), None);
+        assert!(judge_listed(&listed("IPM.Post", 0), true, FilteringMethod::AllMessages, None).is_some());
+    }
+
+    #[test]
+    fn the_category_is_found_whatever_its_case() {
+        let settings = organization::Settings::default();
+        let with = |category: &str| Listed { categories: vec![category.into()], ..listed("IPM.Note", 0) };
+        assert!(with("tracked to dynamics 365").is_categorized(&settings));
+        assert!(!with("Red").is_categorized(&settings));
+        let off = organization::Settings { track_categorized: false, ..settings };
+        assert!(!with("Tracked to Dynamics 365").is_categorized(&off));
     }
 }

@@ -9,12 +9,13 @@ use std::{
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _,
-    email::{self, Activity},
+    email::{self, Activity, Alike, Correlation, CorrelationMethod, Direction},
+    organization::{self, Settings},
     record::{self, Kind, Record},
 };
 use uuid::Uuid;
 
-/// More records with one address than this, and the address resolves to none of them (spec §3.5).
+/// The most records that are told of one address (crm.proto).
 const MOST_CANDIDATES: usize = 100;
 
 /// Where an activity stands in the order of search: the newest first.
@@ -44,7 +45,7 @@ impl Position {
 }
 
 /// An activity, as it is searched.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Row {
     /// The activity.
     pub activity: Activity,
@@ -56,8 +57,41 @@ pub struct Row {
     pub text: String,
 }
 
-/// Records and activities.
+/// What a message is looked up by.
 #[derive(Debug, Default)]
+pub struct Answering<'a> {
+    /// Its own message id.
+    pub message_id: &'a str,
+    /// The message ids in In-Reply-To.
+    pub in_reply_to: &'a [String],
+    /// Those in References, the youngest first.
+    pub references: &'a [String],
+    /// The tokens in its subject, the last one first.
+    pub tokens: &'a [String],
+    /// What all messages of its conversation share.
+    pub conversation: Option<&'a [u8]>,
+    /// For smart matching.
+    pub smart: Option<Smart>,
+}
+
+/// What smart matching looks for.
+#[derive(Debug)]
+pub struct Smart {
+    /// Words and addresses.
+    pub wanted: Alike,
+    /// By how many words subjects may differ.
+    pub delta: usize,
+    /// Addresses in common.
+    pub least_addresses: usize,
+}
+
+/// The record in From.
+pub fn sender_of(activity: &Activity) -> Option<Uuid> {
+    activity.email.parties.iter().find(|party| party.role == email::Role::From).and_then(|party| party.record_id)
+}
+
+/// Records and activities.
+#[derive(Debug, Default, PartialEq)]
 pub struct View {
     records: HashMap<Uuid, Record>,
     by_address: HashMap<String, BTreeSet<Uuid>>,
@@ -68,6 +102,21 @@ pub struct View {
     by_mailbox: HashMap<String, BTreeSet<Position>>,
     /// The first activity of each conversation.
     conversations: HashMap<Vec<u8>, Uuid>,
+    /// By direction and message id.
+    by_message_id: HashMap<(bool, String), Uuid>,
+    by_token: HashMap<String, Uuid>,
+    /// Activities by the addresses of their parties, the newest last.
+    by_party: HashMap<String, BTreeSet<(Timestamp, Uuid)>>,
+    /// By mailbox and tracked folder.
+    by_folder: HashMap<(Uuid, String), BTreeSet<Uuid>>,
+    /// By the sending mailbox's address: those that wait, in the order in which they were queued.
+    outbox: HashMap<String, BTreeSet<(Timestamp, Uuid)>>,
+    /// The items of each queue, the newest last.
+    queues: HashMap<Uuid, BTreeSet<(Timestamp, Uuid)>>,
+    /// The number of each user and queue in tracking tokens, and the last counter given.
+    senders: HashMap<Uuid, (u64, u64)>,
+    entries: BTreeMap<String, String>,
+    settings: Settings,
 }
 
 impl View {
@@ -97,23 +146,222 @@ impl View {
         }
     }
 
+    /// Folds a commit of the organization's settings.
+    pub fn organization(&mut self, events: &[organization::Event]) {
+        self.entries = organization::Rules::fold(std::mem::take(&mut self.entries), events);
+        let entries = self.entries.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.settings = Settings::read(entries).0;
+    }
+
+    /// The settings that differ from their defaults.
+    pub const fn entries(&self) -> &BTreeMap<String, String> {
+        &self.entries
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Folds a commit of an activity.
     pub fn email(&mut self, id: Uuid, sequence: u64, events: &[email::Event]) {
         let before = self.emails.get(&id).map(|row| row.activity.clone());
+        if let Some(before) = &before {
+            self.unlink(before);
+        }
         let Some(activity) = email::Rules::fold(before, events) else { return };
+        self.link(&activity);
+        self.count_token(&activity, events);
         let position = Position::of(&activity);
-        for source in &activity.sources {
-            for key in [source.mailbox_id.to_string(), mailbox_key(&source.mailbox_address)] {
-                self.by_mailbox.entry(key).or_default().insert(position);
-            }
-        }
-        if let Some(base) = email::conversation(&activity.email.conversation_index) {
-            self.conversations.entry(base.to_vec()).or_insert(id);
-        }
         let text = searched(&activity);
         let row = Arc::new(Row { activity, sequence, position, text });
         self.newest.insert(position, Arc::clone(&row));
         self.emails.insert(id, row);
+    }
+
+    /// What may be other after the next commit.
+    fn unlink(&mut self, activity: &Activity) {
+        let id = activity.email.id;
+        self.newest.remove(&Position::of(activity));
+        if let Some(delivery) = &activity.email.delivery {
+            if let Some(waiting) = self.outbox.get_mut(&mailbox_key(&delivery.sending_mailbox)) {
+                waiting.remove(&(delivery.queued_at, id));
+            }
+        }
+        for source in &activity.sources {
+            if let Some(emails) = self.by_folder.get_mut(&(source.mailbox_id, source.folder_id.clone())) {
+                emails.remove(&id);
+            }
+            for key in [source.mailbox_id.to_string(), mailbox_key(&source.mailbox_address)] {
+                if let Some(positions) = self.by_mailbox.get_mut(&key) {
+                    positions.remove(&Position::of(activity));
+                }
+            }
+        }
+    }
+
+    fn link(&mut self, activity: &Activity) {
+        let email = &activity.email;
+        let (id, position) = (email.id, Position::of(activity));
+        for source in &activity.sources {
+            for key in [source.mailbox_id.to_string(), mailbox_key(&source.mailbox_address)] {
+                self.by_mailbox.entry(key).or_default().insert(position);
+            }
+            if !source.folder_id.is_empty() {
+                self.by_folder.entry((source.mailbox_id, source.folder_id.clone())).or_default().insert(id);
+            }
+        }
+        if let Some(base) = email::conversation(&email.conversation_index) {
+            self.conversations.entry(base.to_vec()).or_insert(id);
+        }
+        if let Some(message_id) = &email.message_id {
+            let is_sent = email.direction == Direction::Outgoing;
+            self.by_message_id.entry((is_sent, email::normalized(message_id).to_owned())).or_insert(id);
+        }
+        if !email.tracking_token.is_empty() {
+            self.by_token.insert(email.tracking_token.clone(), id);
+        }
+        for party in &email.parties {
+            self.by_party.entry(mailbox_key(&party.address)).or_default().insert((activity.promoted_at, id));
+        }
+        for (queue, at) in &activity.queues {
+            self.queues.entry(*queue).or_default().insert((*at, id));
+        }
+        if let Some(delivery) = &email.delivery {
+            self.by_mailbox.entry(mailbox_key(&delivery.sending_mailbox)).or_default().insert(position);
+            if delivery.status.is_waiting() {
+                let waiting = self.outbox.entry(mailbox_key(&delivery.sending_mailbox)).or_default();
+                waiting.insert((delivery.queued_at, id));
+            }
+        }
+    }
+
+    /// A sender's number is its place in the order in which tokens were first given.
+    fn count_token(&mut self, activity: &Activity, events: &[email::Event]) {
+        let gives = |event: &email::Event| matches!(event, email::Event::Claimed { token, .. } if !token.is_empty());
+        if !events.iter().any(gives) {
+            return;
+        }
+        let Some(sender) = sender_of(activity) else { return };
+        let next = self.senders.len() as u64 + 1;
+        self.senders.entry(sender).or_insert((next, 0)).1 += 1;
+    }
+
+    /// The number of a sender in tracking tokens, and the counter to try first.
+    pub fn next_token(&self, sender: Uuid) -> (u64, u64) {
+        let (number, counter) = self.senders.get(&sender).copied().unwrap_or((self.senders.len() as u64 + 1, 0));
+        (number, counter + 1)
+    }
+
+    /// The email that bears a token.
+    pub fn by_token(&self, token: &str) -> Option<Uuid> {
+        self.by_token.get(token).copied()
+    }
+
+    /// The activity of a message in one direction.
+    pub fn by_message_id(&self, direction: Direction, message_id: &str) -> Option<Uuid> {
+        let key = (direction == Direction::Outgoing, email::normalized(message_id).to_owned());
+        if key.1.is_empty() { None } else { self.by_message_id.get(&key).copied() }
+    }
+
+    /// The emails that wait to be sent through a mailbox now, in order.
+    pub fn outbox(&self, mailbox: &str, now: Timestamp, most: usize) -> Vec<(Uuid, u32)> {
+        let waiting = self.outbox.get(&mailbox_key(mailbox)).into_iter().flatten();
+        let due = waiting.filter_map(|(_, id)| {
+            let delivery = self.emails.get(id)?.activity.email.delivery.as_ref()?;
+            let is_due = delivery.send_after.is_none_or(|at| at <= now);
+            is_due.then_some((*id, delivery.attempt))
+        });
+        due.take(most).collect()
+    }
+
+    /// The items of a queue, the newest first, after a key.
+    pub fn queue(&self, queue: Uuid, before: Option<(Timestamp, Uuid)>, most: usize) -> Vec<(Timestamp, Arc<Row>)> {
+        let end = before.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let items = self.queues.get(&queue).into_iter();
+        let items = items.flat_map(|items| items.range((std::ops::Bound::Unbounded, end)).rev());
+        items.take(most).filter_map(|(at, id)| Some((*at, Arc::clone(self.emails.get(id)?)))).collect()
+    }
+
+    /// The activities in a tracked folder that regard something else.
+    pub fn regarding_other(&self, mailbox: Uuid, folder: &str, regarding: Uuid) -> Vec<Uuid> {
+        let emails = self.by_folder.get(&(mailbox, folder.to_owned())).into_iter().flatten();
+        let is_other =
+            |id: &&Uuid| self.emails.get(*id).is_some_and(|row| row.activity.email.regarding_id != Some(regarding));
+        emails.filter(is_other).copied().collect()
+    }
+
+    /// The records that have an address, active or not, at most 100.
+    pub fn candidates(&self, address: &str) -> Vec<&Record> {
+        let ids = self.by_address.get(&mailbox_key(address)).into_iter().flatten();
+        ids.filter_map(|id| self.records.get(id)).take(MOST_CANDIDATES).collect()
+    }
+
+    /// The record that an unresolved party became meanwhile: the only one that has the address.
+    pub fn resolved(&self, party: &email::Party) -> Option<Uuid> {
+        if party.record_id.is_some() || party.is_ambiguous {
+            return party.record_id;
+        }
+        match self.candidates(&party.address).as_slice() {
+            [only] => Some(only.id),
+            _ => None,
+        }
+    }
+
+    /// The first of the keys that is known, for each method of correlation.
+    pub fn answered(&self, wanted: &Answering<'_>) -> Vec<Correlation> {
+        let own = self.own(wanted.message_id);
+        let not_own = |id: &Uuid| !own.contains(id);
+        let by_id = |id: &String| {
+            let found = [Direction::Outgoing, Direction::Incoming].map(|way| self.by_message_id(way, id));
+            found.into_iter().flatten().find(not_own)
+        };
+        let by = |method| move |email_id| Correlation { method, email_id };
+        let conversation = wanted.conversation.filter(|base| !base.is_empty());
+        [
+            wanted.in_reply_to.iter().find_map(by_id).map(by(CorrelationMethod::InReplyTo)),
+            wanted.references.iter().find_map(by_id).map(by(CorrelationMethod::References)),
+            wanted
+                .tokens
+                .iter()
+                .filter_map(|token| self.by_token(token))
+                .find(not_own)
+                .map(by(CorrelationMethod::TrackingToken)),
+            conversation
+                .and_then(|base| self.conversations.get(base).copied())
+                .filter(not_own)
+                .map(by(CorrelationMethod::ConversationIndex)),
+            wanted.smart.as_ref().and_then(|smart| self.alike(smart, &own)).map(by(CorrelationMethod::SmartMatching)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The activities of a message itself.
+    fn own(&self, message_id: &str) -> Vec<Uuid> {
+        let ways = [Direction::Incoming, Direction::Outgoing];
+        ways.into_iter().filter_map(|way| self.by_message_id(way, message_id)).collect()
+    }
+
+    /// The newest email with like subject and addresses.
+    fn alike(&self, smart: &Smart, own: &[Uuid]) -> Option<Uuid> {
+        let mut candidates: BTreeSet<(Timestamp, Uuid)> = BTreeSet::new();
+        for address in &smart.wanted.addresses {
+            candidates.extend(self.by_party.get(address).into_iter().flatten());
+        }
+        let is_like = |id: &Uuid| {
+            let Some(row) = self.emails.get(id) else { return false };
+            let email = &row.activity.email;
+            let subject = email::without_tokens(&email.subject, &self.settings.token);
+            let addresses = email.parties.iter().filter(|party| {
+                matches!(party.role, email::Role::From | email::Role::To | email::Role::Cc | email::Role::Bcc)
+            });
+            let addresses = addresses.map(|party| party.address.as_str());
+            let found = Alike::of(&subject, addresses, &self.settings.smart);
+            smart.wanted.is_like(&found, smart.delta, smart.least_addresses)
+        };
+        candidates.iter().rev().map(|(_, id)| *id).filter(|id| !own.contains(id)).find(is_like)
     }
 
     /// A record by its id.
@@ -131,12 +379,6 @@ impl View {
             .min_by_key(|record| (!record.active, record.kind, record.id))
     }
 
-    /// The record that a party of a message is (spec §3.5): as [`Self::by_address`], but none where too many have it.
-    pub fn party(&self, address: &str) -> Option<Uuid> {
-        let candidates = self.by_address.get(&mailbox_key(address))?.len();
-        if candidates > MOST_CANDIDATES { None } else { self.by_address(address, None).map(|record| record.id) }
-    }
-
     /// Records by name, after the given key.
     pub fn records(&self, kind: Option<Kind>, after: Option<&(String, Uuid)>) -> impl Iterator<Item = &Record> {
         let start = after.map_or(std::ops::Bound::Unbounded, |key| std::ops::Bound::Excluded(key.clone()));
@@ -144,12 +386,6 @@ impl View {
             .range((start, std::ops::Bound::Unbounded))
             .filter_map(|(_, id)| self.records.get(id))
             .filter(move |record| kind.is_none_or(|kind| record.kind == kind))
-    }
-
-    /// The activity that a message answers; `own` is that of the message itself.
-    pub fn answered(&self, answering: email::Answering<'_>, own: Option<Uuid>) -> Option<email::Correlation> {
-        let is_known = |id| self.emails.contains_key(&id);
-        email::correlate(answering, own, is_known, |base| self.conversations.get(base).copied())
     }
 
     /// An activity by its id.

@@ -1,6 +1,6 @@
 //! Senders and recipients (MS-OXWSCDATA, EmailAddressType).
 
-use crate::xml::{Reader, XmlError};
+use crate::xml::{Reader, Writer, XmlError};
 
 /// Somebody who sends or receives. Any part may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +19,17 @@ impl Party {
     pub fn smtp(&self) -> Option<&str> {
         let is_smtp = self.routing.as_deref().is_none_or(|routing| routing.eq_ignore_ascii_case("smtp"));
         self.address.as_deref().filter(|address| is_smtp && address.contains('@'))
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.element("t:Mailbox", &[], |writer| {
+            if let Some(name) = self.name.as_deref().filter(|name| !name.is_empty()) {
+                writer.text("t:Name", name);
+            }
+            if let Some(address) = &self.address {
+                writer.text("t:EmailAddress", address);
+            }
+        });
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, XmlError> {

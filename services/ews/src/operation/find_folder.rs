@@ -52,6 +52,21 @@ impl FindFolder {
     }
 }
 
+impl FindFolder {
+    /// Asks for all folders below a folder, with names and parents.
+    #[must_use]
+    pub fn below(parent: impl Into<FolderRef>, offset: u32) -> Self {
+        Self {
+            parent: parent.into(),
+            deep: true,
+            restriction: None,
+            properties: vec![Property::FOLDER_NAME, Property::Field("folder:ParentFolderId")],
+            offset,
+            limit: 500,
+        }
+    }
+}
+
 impl Operation for FindFolder {
     const NAME: &'static str = "FindFolder";
     type Response = FolderPage;

@@ -3,7 +3,7 @@
 use crate::{
     FolderRef, Item, ItemShape, Operation,
     response::{self, ReadError},
-    shape::{Property, Restriction},
+    shape::{ExtendedField, Property, Restriction},
     xml::{Element, Namespace, Reader, Writer},
 };
 
@@ -16,6 +16,8 @@ pub struct FindItem {
     pub shape: ItemShape,
     /// What to look for.
     pub restriction: Option<Restriction>,
+    /// By what the items are sorted, and whether the greatest comes first; none leaves it to the server.
+    pub order: Option<(Property, bool)>,
     /// The items to pass over, from [`ItemPage::next`]; it shifts when items come or go.
     pub offset: u32,
     /// The most items to answer with; the server may give fewer.
@@ -39,13 +41,22 @@ impl FindItem {
     /// Asks for the ids of all items.
     #[must_use]
     pub fn all(folder: impl Into<FolderRef>) -> Self {
-        Self { folder: folder.into(), shape: ItemShape::ids(), restriction: None, offset: 0, limit: 250 }
+        Self { folder: folder.into(), shape: ItemShape::ids(), restriction: None, order: None, offset: 0, limit: 250 }
     }
 
     /// Asks for the messages with this message id, angle brackets included.
     #[must_use]
     pub fn with_message_id(folder: impl Into<FolderRef>, message_id: impl Into<String>) -> Self {
         let restriction = Restriction::Equal(Property::INTERNET_MESSAGE_ID, message_id.into());
+        Self { restriction: Some(restriction), ..Self::all(folder) }
+    }
+}
+
+impl FindItem {
+    /// Asks for the items whose own text property has this value.
+    #[must_use]
+    pub fn with_property(folder: impl Into<FolderRef>, field: ExtendedField, value: impl Into<String>) -> Self {
+        let restriction = Restriction::Equal(Property::Extended(field), value.into());
         Self { restriction: Some(restriction), ..Self::all(folder) }
     }
 }
@@ -64,6 +75,12 @@ impl Operation for FindItem {
             );
             if let Some(restriction) = &self.restriction {
                 restriction.write(writer);
+            }
+            if let Some((property, is_descending)) = &self.order {
+                writer.element("m:SortOrder", &[], |writer| {
+                    let order = if *is_descending { "Descending" } else { "Ascending" };
+                    writer.element("t:FieldOrder", &[("Order", order)], |writer| property.write(writer));
+                });
             }
             writer.element("m:ParentFolderIds", &[], |writer| self.folder.write(writer));
         });

@@ -75,6 +75,8 @@ pub struct Arrival {
     pub message_id: Option<String>,
     /// When it was delivered to this mailbox, if asked for and readable.
     pub received: Option<Timestamp>,
+    /// Its categories, if asked for.
+    pub categories: Vec<String>,
 }
 
 /// A page as it is read.
@@ -178,8 +180,9 @@ impl Change {
 impl Arrival {
     fn of(item: Option<Item>) -> Option<Self> {
         let item = item?;
-        let message_id = item.internet_message_id.filter(|id| !id.trim().is_empty());
-        Some(Self { id: item.id?, kind: item.kind, class: item.class, message_id, received: item.received })
+        let message_id = item.internet_message_id.clone().filter(|id| !id.trim().is_empty());
+        let Item { id, kind, class, received, categories, .. } = item;
+        Some(Self { id: id?, kind, class, message_id, received, categories })
     }
 }
 

@@ -43,6 +43,11 @@ impl Writer {
         self.element(name, &[], |writer| writer.escaped(text, false));
     }
 
+    /// The text of an element that is open.
+    pub fn value(&mut self, text: &str) {
+        self.escaped(text, false);
+    }
+
     fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
         self.text.push('<');
         self.text.push_str(name);

@@ -1,12 +1,12 @@
 //! Mailbox events: administration and synchronization.
 
-use postroad_core::mailbox::{Approval, Direction, Event, PerDirection, TestOutcome, Trigger};
+use postroad_core::mailbox::{Approval, Direction, Disposed, Event, PerDirection, TestOutcome, TrackedFolder, Trigger};
 use uuid::Uuid;
 
 use super::{
-    Stored, at, maybe_at, read_report, read_sealed, report, sealed,
+    Stored, at, look, maybe_at, read_report, read_sealed, report, sealed, sending,
     settings::{read, write},
-    stored, time,
+    some, stored, time,
     verdict::{read_deferral, read_verdict, write_deferral, write_verdict},
 };
 
@@ -39,17 +39,7 @@ pub fn encode(event: &Event) -> Stored {
             at: Some(time(*at)),
             trigger: write_trigger(*trigger),
         }),
-        Event::AttemptFinished { epoch, started_at, at, trigger, cursor, verdicts, deferrals } => {
-            Stored::AttemptFinished(stored::AttemptFinished {
-                epoch: *epoch,
-                started_at: Some(time(*started_at)),
-                at: Some(time(*at)),
-                trigger: write_trigger(*trigger),
-                cursor: cursor.clone(),
-                verdicts: verdicts.iter().map(write_verdict).collect(),
-                deferrals: deferrals.iter().map(write_deferral).collect(),
-            })
-        }
+        Event::AttemptFinished { .. } => return encode_finished(event),
         Event::AttemptFailed {
             epoch,
             started_at,
@@ -82,13 +72,82 @@ pub fn encode(event: &Event) -> Stored {
             report: Some(report(fault)),
             since: Some(time(*since)),
         }),
-        Event::Moved { epoch, at, item_id, fault } => Stored::ItemMoved(stored::ItemMoved {
+        Event::Disposed { epoch, at, items } => Stored::ItemsDisposed(stored::ItemsDisposed {
             epoch: *epoch,
             at: Some(time(*at)),
-            item_id: item_id.clone(),
-            fault: fault.as_ref().map(report),
+            items: items.iter().map(write_disposed).collect(),
         }),
+        Event::BackfillPlanned { epoch, at, from, before, total } => Stored::BackfillPlanned(stored::BackfillPlanned {
+            epoch: *epoch,
+            at: Some(time(*at)),
+            from: Some(look::write_from(*from)),
+            before: Some(time(*before)),
+            total: *total,
+        }),
+        Event::BackfillPaused { at } => {
+            Stored::BackfillPaused(stored::BackfillPaused { at: Some(time(*at)), is_resumed: false })
+        }
+        Event::BackfillResumed { at } => {
+            Stored::BackfillPaused(stored::BackfillPaused { at: Some(time(*at)), is_resumed: true })
+        }
+        Event::RetryAsked { at, items } => {
+            Stored::RetryAsked(stored::RetryAsked { at: Some(time(*at)), items: items.clone() })
+        }
+        Event::FolderTracked { at, folder_id, folder: TrackedFolder { name, regarding } } => {
+            Stored::FolderTracked(stored::FolderTracked {
+                at: Some(time(*at)),
+                folder_id: folder_id.clone(),
+                name: name.clone(),
+                regarding_id: regarding.to_string(),
+            })
+        }
+        Event::FolderUntracked { at, folder_id } => {
+            Stored::FolderUntracked(stored::FolderUntracked { at: Some(time(*at)), folder_id: folder_id.clone() })
+        }
+        Event::Sending { epoch, at, event } => Stored::EmailSending(sending::write(*epoch, *at, event)),
     }
+}
+
+fn encode_finished(event: &Event) -> Stored {
+    let Event::AttemptFinished {
+        epoch,
+        started_at,
+        at,
+        trigger,
+        cursor,
+        verdicts,
+        deferrals,
+        folders,
+        judged_from,
+        backfill,
+        amendments,
+    } = event
+    else {
+        return encode(event);
+    };
+    Stored::AttemptFinished(stored::AttemptFinished {
+        epoch: *epoch,
+        started_at: Some(time(*started_at)),
+        at: Some(time(*at)),
+        trigger: write_trigger(*trigger),
+        cursor: cursor.clone(),
+        verdicts: verdicts.iter().map(write_verdict).collect(),
+        deferrals: deferrals.iter().map(write_deferral).collect(),
+        folders: folders.iter().map(look::write_folder).collect(),
+        judged_from: judged_from.map(look::write_from),
+        backfill: backfill.as_ref().map(look::write_step),
+        amendments: amendments.iter().map(look::write_amendment).collect(),
+    })
+}
+
+fn write_disposed(done: &Disposed) -> stored::Disposed {
+    let Disposed { item_id, new_id, fault } = done.clone();
+    stored::Disposed { item_id, new_id: new_id.unwrap_or_default(), fault: fault.as_ref().map(report) }
+}
+
+fn read_disposed(done: stored::Disposed) -> Disposed {
+    let stored::Disposed { item_id, new_id, fault } = done;
+    Disposed { item_id, new_id: some(new_id), fault: fault.map(read_report) }
 }
 
 pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
@@ -124,6 +183,10 @@ fn decode_cycle(event: Stored) -> Option<Event> {
             cursor: event.cursor,
             verdicts: event.verdicts.into_iter().map(read_verdict).collect::<Option<_>>()?,
             deferrals: event.deferrals.into_iter().map(read_deferral).collect::<Option<_>>()?,
+            folders: event.folders.into_iter().map(look::read_folder).collect::<Option<_>>()?,
+            judged_from: look::maybe(event.judged_from, look::read_from)?,
+            backfill: look::maybe(event.backfill, look::read_step)?,
+            amendments: event.amendments.into_iter().map(look::read_amendment).collect::<Option<_>>()?,
         },
         Stored::AttemptFailed(event) => Event::AttemptFailed {
             epoch: event.epoch,
@@ -145,12 +208,35 @@ fn decode_cycle(event: Stored) -> Option<Event> {
         Stored::Recovered(event) => {
             Event::Recovered { at: at(event.at)?, report: read_report(event.report?), since: at(event.since)? }
         }
-        Stored::ItemMoved(event) => Event::Moved {
+        Stored::ItemMoved(event) => Event::Disposed {
             epoch: event.epoch,
             at: at(event.at)?,
-            item_id: event.item_id,
-            fault: event.fault.map(read_report),
+            items: vec![Disposed { item_id: event.item_id, new_id: None, fault: event.fault.map(read_report) }],
         },
+        Stored::ItemsDisposed(event) => Event::Disposed {
+            epoch: event.epoch,
+            at: at(event.at)?,
+            items: event.items.into_iter().map(read_disposed).collect(),
+        },
+        Stored::BackfillPlanned(event) => Event::BackfillPlanned {
+            epoch: event.epoch,
+            at: at(event.at)?,
+            from: look::read_from(event.from?)?,
+            before: at(event.before)?,
+            total: event.total,
+        },
+        Stored::BackfillPaused(event) if event.is_resumed => Event::BackfillResumed { at: at(event.at)? },
+        Stored::BackfillPaused(event) => Event::BackfillPaused { at: at(event.at)? },
+        Stored::RetryAsked(event) => Event::RetryAsked { at: at(event.at)?, items: event.items },
+        Stored::FolderTracked(event) => Event::FolderTracked {
+            at: at(event.at)?,
+            folder_id: event.folder_id,
+            folder: TrackedFolder { name: event.name, regarding: Uuid::parse_str(&event.regarding_id).ok()? },
+        },
+        Stored::FolderUntracked(event) => Event::FolderUntracked { at: at(event.at)?, folder_id: event.folder_id },
+        Stored::EmailSending(event) => {
+            Event::Sending { epoch: event.epoch, at: at(event.at)?, event: sending::read(event)? }
+        }
         _ => return None,
     })
 }

@@ -75,6 +75,7 @@ const fn write_method(method: Method) -> u32 {
     match method {
         Method::None => 0,
         Method::ServerSideSync => 1,
+        Method::ForwardMailbox => 2,
     }
 }
 
@@ -82,6 +83,7 @@ const fn read_method(method: u32) -> Option<Method> {
     match method {
         0 => Some(Method::None),
         1 => Some(Method::ServerSideSync),
+        2 => Some(Method::ForwardMailbox),
         _ => None,
     }
 }

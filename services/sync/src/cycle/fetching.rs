@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 use futures::{StreamExt as _, TryStreamExt as _};
 use postroad_core::{
     fault::{Code, Report},
-    mailbox::{Acceptance, Item, ItemOutcome, ItemResult, Known, Mailbox, Reason, Recipient, accept},
+    mailbox::{Acceptance, Facts, Item, ItemOutcome, ItemResult, Kind, Mailbox, Place, Reason, judge},
+    organization::Settings,
 };
-use postroad_proto::crm::v1::{EmailSource, PartyRole};
+use postroad_proto::crm::v1::EmailDirection;
 
-use super::Stop;
+use super::{Stop, incoming::Wanted};
 use crate::{
-    crm::Refused,
+    crm::{Matches, Refused},
     exchange::{Exchange, Failure, ItemFailure, Message},
-    message::{Composed, compose},
+    message::{Composed, compose, forwarded},
+    tracking::{self, Met},
     worker::Worker,
 };
 
@@ -29,13 +31,14 @@ pub async fn promote_all(
     worker: &Worker,
     exchange: &dyn Exchange,
     mailbox: &Mailbox,
-    wanted: &[Item],
+    wanted: &[Wanted],
+    settings: &Settings,
 ) -> Result<Vec<ItemOutcome>, Stop> {
-    let mut batches: VecDeque<Vec<(Item, u32)>> =
+    let mut batches: VecDeque<Vec<(Wanted, u32)>> =
         wanted.chunks(BATCH).map(|items| items.iter().map(|item| (item.clone(), 0)).collect()).collect();
     let mut outcomes = Vec::with_capacity(wanted.len());
     while let Some(batch) = batches.pop_front() {
-        let ids: Vec<_> = batch.iter().map(|(item, _)| item.id.clone()).collect();
+        let ids: Vec<_> = batch.iter().map(|(one, _)| one.item.id.clone()).collect();
         let answers = match exchange.fetch(&ids).await {
             Ok(answers) => answers,
             Err(Failure::Content(report)) => {
@@ -46,15 +49,15 @@ pub async fn promote_all(
         };
         let mut fetched = Vec::new();
         let mut left_out = Vec::new();
-        for ((item, tries), answer) in batch.into_iter().zip(answers) {
+        for ((one, tries), answer) in batch.into_iter().zip(answers) {
             match answer {
-                Ok(message) => fetched.push((item, message)),
-                Err(ItemFailure::Gone) => outcomes.push(outcome(item, ItemResult::Skipped(Reason::Gone))),
-                Err(ItemFailure::Failed(report)) => outcomes.push(outcome(item, ItemResult::Failed(report))),
-                Err(ItemFailure::NotAttempted) if tries + 1 < LEFT_OUT => left_out.push((item, tries + 1)),
+                Ok(message) => fetched.push((one, message)),
+                Err(ItemFailure::Gone) => outcomes.push(outcome(one.item, ItemResult::Skipped(Reason::Gone))),
+                Err(ItemFailure::Failed(report)) => outcomes.push(outcome(one.item, ItemResult::Failed(report))),
+                Err(ItemFailure::NotAttempted) if tries + 1 < LEFT_OUT => left_out.push((one, tries + 1)),
                 Err(ItemFailure::NotAttempted) => {
                     let report = Report::new(Code::ItemUnreadable, "Exchange leaves the message out of its answers");
-                    outcomes.push(outcome(item, ItemResult::Failed(report)));
+                    outcomes.push(outcome(one.item, ItemResult::Failed(report)));
                 }
             }
         }
@@ -62,7 +65,7 @@ pub async fn promote_all(
             batches.push_front(left_out);
         }
         let promoted: Vec<_> = futures::stream::iter(fetched)
-            .map(|(item, message)| promote(worker, mailbox, item, message))
+            .map(|(one, message)| promote(worker, mailbox, one, message, settings))
             .buffer_unordered(PROMOTIONS)
             .try_collect()
             .await?;
@@ -73,9 +76,9 @@ pub async fn promote_all(
 
 /// The answer broke on its content: each half is asked for alone, down to the one message that breaks it.
 fn split(
-    mut batch: Vec<(Item, u32)>,
+    mut batch: Vec<(Wanted, u32)>,
     report: &Report,
-    batches: &mut VecDeque<Vec<(Item, u32)>>,
+    batches: &mut VecDeque<Vec<(Wanted, u32)>>,
     outcomes: &mut Vec<ItemOutcome>,
 ) {
     if batch.len() > 1 {
@@ -84,64 +87,111 @@ fn split(
         batches.push_front(batch);
         return;
     }
-    for (item, _) in batch {
+    for (one, _) in batch {
         let code = if report.code == Code::ResponseTooLarge { Code::ItemTooLarge } else { Code::ItemUnreadable };
-        outcomes.push(outcome(item, ItemResult::Failed(Report::new(code, report.sentence()))));
+        outcomes.push(outcome(one.item, ItemResult::Failed(Report::new(code, report.sentence()))));
     }
 }
 
-async fn promote(worker: &Worker, mailbox: &Mailbox, item: Item, message: Message) -> Result<ItemOutcome, Stop> {
-    let source =
-        EmailSource { mailbox_id: mailbox.id.to_string(), email_address: mailbox.settings.address.as_str().to_owned() };
-    let composed = compose(&message);
-    let item = Item {
-        message_id: item.message_id.or_else(|| Some(composed.email.message_id.clone()).filter(|id| !id.is_empty())),
-        received: item.received.or(message.received),
-        ..item
+/// A message that was read, with what decides about it.
+pub struct Read {
+    /// The message, with what is known only now.
+    pub item: Item,
+    /// The activity that it would be.
+    pub composed: Composed,
+    /// What the CRM knows about it.
+    pub matches: Matches,
+    /// What the decision depends on.
+    pub facts: Facts,
+}
+
+/// Gathers what decides about a message; the outer error is the CRM's, the inner one a message that cannot be judged.
+pub async fn read(
+    worker: &Worker,
+    mailbox: &Mailbox,
+    wanted: Wanted,
+    message: Message,
+    settings: &Settings,
+) -> Result<Result<Read, ItemOutcome>, (Item, Refused)> {
+    let Wanted { item, mut met } = wanted;
+    let unwrapped = if mailbox.settings.kind == Kind::Forward { Some(forwarded(&message)) } else { None };
+    let message = match unwrapped {
+        None => message,
+        Some(Some(inner)) => {
+            met.is_unwrapped = true;
+            inner
+        }
+        Some(None) => return Ok(Err(outcome(item, ItemResult::Skipped(Reason::InvalidForward)))),
     };
-    let acceptance = match accepted(worker, mailbox, &composed).await {
-        Ok(Ok(acceptance)) => acceptance,
-        Ok(Err(reason)) => return Ok(outcome(item, ItemResult::Skipped(reason))),
-        Err(refused) => return refusal(item, refused),
+    let direction = if met.place == Place::SentItems { EmailDirection::Outgoing } else { EmailDirection::Incoming };
+    let composed = compose(&message, direction);
+    let own_id = || Some(composed.email.message_id.clone()).filter(|id| !id.is_empty());
+    // Of a forwarded message its own id counts, so that it is found again by it.
+    let message_id = if met.is_unwrapped { own_id().or(item.message_id) } else { item.message_id.or_else(own_id) };
+    let item = Item { message_id, received: item.received.or(message.received), ..item };
+    let matches = match worker.crm.matches(&tracking::lookup(&composed, settings), settings).await {
+        Ok(matches) => matches,
+        Err(refused) => return Err((item, refused)),
     };
-    match worker.crm.promote(composed, source).await {
-        Ok((email_id, created)) => Ok(outcome(item, ItemResult::Promoted { email_id, created, acceptance })),
-        Err(refused) => refusal(item, refused),
+    let facts = gather(worker, mailbox, &met, &composed, &matches, settings);
+    Ok(Ok(Read { item, composed, matches, facts }))
+}
+
+fn gather(
+    worker: &Worker,
+    mailbox: &Mailbox,
+    met: &Met,
+    composed: &Composed,
+    matches: &Matches,
+    settings: &Settings,
+) -> Facts {
+    let own = mailbox.settings.address.as_str();
+    let others: Vec<String> =
+        tracking::named(composed).into_iter().filter(|address| !address.eq_ignore_ascii_case(own)).collect();
+    tracking::facts(mailbox, met, composed, matches, worker.directory.recipients(&others), settings)
+}
+
+async fn promote(
+    worker: &Worker,
+    mailbox: &Mailbox,
+    wanted: Wanted,
+    message: Message,
+    settings: &Settings,
+) -> Result<ItemOutcome, Stop> {
+    let read = match read(worker, mailbox, wanted, message, settings).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(outcome)) => return Ok(outcome),
+        Err((item, refused)) => return refusal(item, None, refused),
+    };
+    let Read { item, composed, matches, facts } = read;
+    let acceptance: Acceptance = match judge(&facts, settings) {
+        Ok(acceptance) => acceptance,
+        Err(rejection) => return Ok(decided(item, ItemResult::Skipped(rejection.into()), facts)),
+    };
+    let regarding = match &facts.place {
+        Place::Folder(id) => mailbox.folders.get(id).map(|folder| folder.regarding),
+        Place::Inbox | Place::SentItems => None,
+    };
+    let header = tracking::header(mailbox, &composed, &matches, (&facts, &acceptance), regarding, settings);
+    match worker.crm.promote(header, composed.contents).await {
+        Ok((email_id, created)) => Ok(decided(item, ItemResult::Promoted { email_id, created, acceptance }, facts)),
+        Err(refused) => refusal(item, Some(facts), refused),
     }
 }
 
-fn refusal(item: Item, refused: Refused) -> Result<ItemOutcome, Stop> {
+fn refusal(item: Item, facts: Option<Facts>, refused: Refused) -> Result<ItemOutcome, Stop> {
     match refused {
-        Refused::Message(report) => Ok(outcome(item, ItemResult::Failed(report))),
+        Refused::Message(report) => {
+            Ok(ItemOutcome { item, result: ItemResult::Failed(report), facts: facts.map(Box::new) })
+        }
         Refused::Unavailable(report) => Err(Stop::Fault(report)),
     }
 }
 
-/// By whom a message is accepted: this mailbox, or another one that it names (spec §3.3).
-async fn accepted(
-    worker: &Worker,
-    mailbox: &Mailbox,
-    message: &Composed,
-) -> Result<Result<Acceptance, Reason>, Refused> {
-    let own = mailbox.settings.address.as_str();
-    let roles = [PartyRole::To, PartyRole::Cc];
-    let named = message.email.parties.iter().filter(|party| roles.contains(&party.role()));
-    let mut named: Vec<String> = named.map(|party| party.address.to_lowercase()).collect();
-    named.sort();
-    named.dedup();
-    let is_named = named.iter().any(|address| address.eq_ignore_ascii_case(own));
-    let mut recipients =
-        vec![Recipient { address: own.to_owned(), method: mailbox.settings.filtering_method, is_named }];
-    named.retain(|address| !address.eq_ignore_ascii_case(own));
-    recipients.extend(worker.directory.recipients(&named));
-    // What accepts everything needs no question.
-    let known = match accept(&recipients, &Known::default()) {
-        Some(acceptance) if acceptance.method.accepts_everything() => return Ok(Ok(acceptance)),
-        _ => worker.crm.known(message).await?,
-    };
-    Ok(accept(&recipients, &known).ok_or(Reason::NotAccepted(recipients)))
+fn decided(item: Item, result: ItemResult, facts: Facts) -> ItemOutcome {
+    ItemOutcome { item, result, facts: Some(Box::new(facts)) }
 }
 
 const fn outcome(item: Item, result: ItemResult) -> ItemOutcome {
-    ItemOutcome { item, result }
+    ItemOutcome { item, result, facts: None }
 }
