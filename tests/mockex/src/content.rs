@@ -1,13 +1,17 @@
 //! What a message says: its properties, read from MIME or given in a request, and MIME made of them.
 
+mod amend;
 mod compose;
 mod read;
+mod source;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
+pub use amend::amend;
 pub use compose::compose;
 pub use read::read;
+pub use source::Source;
 
 /// The properties of a message that come from the message itself.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +60,8 @@ pub struct Attachment {
     pub inline: bool,
     pub body: AttachmentBody,
     pub modified: Timestamp,
+    /// Whether the MIME of its message holds it; not where it was added later.
+    pub is_in_mime: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,13 +98,9 @@ impl Content {
 
     /// The size in bytes, about.
     pub fn size(&self) -> usize {
-        self.mime.as_ref().map_or_else(
-            || {
-                let bodies = self.html.as_ref().map_or(0, String::len) + self.text.as_ref().map_or(0, String::len);
-                bodies + self.attachments.iter().map(Attachment::size).sum::<usize>() + 512
-            },
-            Bytes::len,
-        )
+        let bodies = || self.html.as_ref().map_or(0, String::len) + self.text.as_ref().map_or(0, String::len) + 512;
+        let added = self.attachments.iter().filter(|attachment| self.mime.is_none() || !attachment.is_in_mime);
+        self.mime.as_ref().map_or_else(bodies, Bytes::len) + added.map(Attachment::size).sum::<usize>()
     }
 
     /// The message as MIME: as it came in, or made from the properties.

@@ -1,6 +1,7 @@
 //! The control API: plain HTTP and JSON on loopback, for tests in other languages and for people.
 
 mod letter;
+mod setting;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::options::Impersonates;
 use crate::organization::State;
 use crate::running::{Delivery, Move};
 use letter::Letter;
+use setting::{Categories, Fullness, SendAs, Setting};
 
 const LIMIT: usize = 64 << 20;
 const HELP: &str = "\
@@ -32,6 +34,10 @@ POST   /messages?mailbox=ADDRESS    deliver the message in the body (.eml); also
 POST   /messages                    the same as application/json, e.g. {\"mailbox\":ADDRESS,\"from\":ADDRESS,\"subject\":\"...\",
                                     \"text\":\"...\"}; also to, cc, html, message_id, in_reply_to, folder, received, fault
 GET    /folders/ADDRESS/FOLDER      what a folder holds
+PUT    /categories                  {\"mailbox\":ADDRESS,\"item_id\":ID,\"categories\":[NAME,...]}
+PUT    /full                        {\"mailbox\":ADDRESS,\"full\":true}: nothing can be created in it until false
+PUT    /send-as                     {\"mailbox\":ADDRESS,\"addresses\":[ADDRESS,...]}: whom its owner may send as
+GET    /sent                        everything that was submitted, the newest last
 GET    /faults                      the faults that are set
 POST   /faults                      set a fault, e.g. {\"region\":\"europe\",\"kind\":\"down\"}; answers with its id
 DELETE /faults                      remove all faults
@@ -97,6 +103,10 @@ fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes
             let listing = state.list_folder(&decoded(mailbox), &decoded(folder)).map_err(unknown)?;
             Ok(json!(listing))
         }
+        ("PUT", ["categories"]) => set::<Categories>(state, &body),
+        ("PUT", ["full"]) => set::<Fullness>(state, &body),
+        ("PUT", ["send-as"]) => set::<SendAs>(state, &body),
+        ("GET", ["sent"]) => Ok(json!(state.transport.sent())),
         ("GET", ["faults"]) => {
             Ok(state.faults.list().into_iter().map(|(id, fault)| json!({ "id": id, "fault": fault })).collect())
         }
@@ -138,6 +148,11 @@ fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes
         ("GET", ["requests"]) => Ok(json!(state.ledger.requests())),
         _ => Err((StatusCode::NOT_FOUND, "no such resource; GET / lists them".to_owned())),
     }
+}
+
+fn set<T: Setting + serde::de::DeserializeOwned>(state: &State, body: &[u8]) -> Outcome {
+    parsed::<T>(body)?.apply(state).map_err(unknown)?;
+    Ok(json!({}))
 }
 
 fn deliver(state: &State, query: &str, body: Bytes) -> Outcome {

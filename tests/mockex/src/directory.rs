@@ -1,7 +1,7 @@
 //! The accounts of the organisation, found by address, principal name or SID.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -23,6 +23,10 @@ pub struct Account {
     /// What other regions answer since it was moved, if not the usual.
     elsewhere: Mutex<Option<String>>,
     password: Mutex<Option<String>>,
+    /// Addresses of others that the owner may send as.
+    send_as: Mutex<Vec<String>>,
+    /// Whether nothing more can be stored.
+    is_full: AtomicBool,
     connections: AtomicUsize,
     mailbox: Mutex<store::Mailbox>,
 }
@@ -93,6 +97,8 @@ impl Account {
             region: AtomicUsize::new(region),
             elsewhere: Mutex::new(None),
             password: Mutex::new(options.password.clone()),
+            send_as: Mutex::new(options.send_as.clone()),
+            is_full: AtomicBool::new(options.full),
             connections: AtomicUsize::new(0),
             mailbox: Mutex::new(store::Mailbox::new()),
         }
@@ -130,6 +136,25 @@ impl Account {
 
     pub fn has_password(&self, given: &str) -> bool {
         self.password.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(given)
+    }
+
+    /// Whether mail with this author may be sent: one's own, or with the right Send As.
+    pub fn may_send_as(&self, address: &str) -> bool {
+        let others = self.send_as.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_address(address) || others.iter().any(|other| other.eq_ignore_ascii_case(address))
+    }
+
+    /// Replaces the addresses of others that the owner may send as.
+    pub fn set_send_as(&self, addresses: Vec<String>) {
+        *self.send_as.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    pub fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Counts a request; also says how many there are with it.

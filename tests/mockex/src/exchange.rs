@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::Request as HttpRequest;
 use hyper::body::Incoming;
 
@@ -20,8 +20,10 @@ use crate::organization::State;
 use crate::token;
 use reply::Reply;
 
-/// What IIS takes by default is less; messages of tests are not.
+/// The largest body of a request that is not for EWS.
 const LIMIT: usize = 64 << 20;
+/// What is read of a body that is too large, so that its sender gets the answer and not a broken connection.
+const DISCARDED: usize = 512 << 20;
 
 /// The connection is closed without an answer.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub struct Closed;
 
 /// Why a request could not be read.
 enum Unread {
-    TooLarge,
+    TooLarge { with_credentials: bool },
     Broken,
 }
 
@@ -70,9 +72,14 @@ pub(crate) async fn handle(
     region: Option<usize>,
     request: HttpRequest<Incoming>,
 ) -> Result<reply::HttpResponse, Closed> {
-    let mut question = match read(&state, request).await {
+    let mut question = match read(&state, region, request).await {
         Ok(question) => question,
-        Err(Unread::TooLarge) => return Ok(Reply::bare(413, None, None).into_response(&HeaderMap::new(), None)),
+        Err(Unread::TooLarge { with_credentials }) => {
+            let region = region.and_then(|index| state.regions.get(index)).map(|region| region.name.clone());
+            let (operation, mailbox) = (None, None);
+            state.ledger.note(Request { service, region, operation, mailbox, with_credentials, status: 413 });
+            return Ok(Reply::bare(413, None, None).into_response(&HeaderMap::new(), None));
+        }
         Err(Unread::Broken) => return Err(Closed),
     };
     let is_token = service == Service::Autodiscover && token::is_endpoint(&state, &question.path);
@@ -101,6 +108,10 @@ pub(crate) async fn handle(
         with_credentials: is_token || question.headers.contains_key(http::header::AUTHORIZATION),
         status: answered.as_ref().map_or(0, Reply::status),
     });
+    let is_performed = answered.as_ref().is_ok_and(|reply| reply.status() == 200);
+    if is_performed && state.faults.take(target, |kind| matches!(kind, FaultKind::LostAnswer)).is_some() {
+        return Err(Closed);
+    }
     let cut = match state.faults.take(target, |kind| matches!(kind, FaultKind::CutAnswer { .. })) {
         Some(FaultKind::CutAnswer { percent }) => Some(percent),
         _ => None,
@@ -158,16 +169,36 @@ fn unauthorized(state: &State, service: Service, question: &Question) -> Reply {
     Reply::unauthorized(authentication::challenge(state, service, &question.host, &question.headers))
 }
 
-async fn read(state: &State, request: HttpRequest<Incoming>) -> Result<Question, Unread> {
+async fn read(state: &State, region: Option<usize>, request: HttpRequest<Incoming>) -> Result<Question, Unread> {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default().to_owned();
-    let body = Limited::new(body, LIMIT).collect().await;
-    let body = body.map_err(|error| if error.is::<LengthLimitError>() { Unread::TooLarge } else { Unread::Broken })?;
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let version = region.and_then(|index| state.regions.get(index)).map(|region| region.version);
+    let limit = version.map_or(LIMIT, |version| state.request_limit.unwrap_or_else(|| version.request_limit()));
+    let Some(body) = read_body(body, limit).await? else {
+        return Err(Unread::TooLarge { with_credentials: parts.headers.contains_key(http::header::AUTHORIZATION) });
+    };
+    let text = String::from_utf8_lossy(&body).into_owned();
     let caller = authentication::caller(state, &parts.headers);
     let path = parts.uri.path().to_owned();
     Ok(Question { method: parts.method, path, host, headers: parts.headers, text, caller, concurrent: 0 })
+}
+
+/// The body; none if it is larger than the limit, after it was read to its end.
+async fn read_body(body: Incoming, limit: usize) -> Result<Option<Vec<u8>>, Unread> {
+    let mut body = Limited::new(body, DISCARDED);
+    let (mut bytes, mut is_too_large) = (Vec::new(), false);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        is_too_large |= bytes.len() + data.len() > limit;
+        if is_too_large {
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok((!is_too_large).then_some(bytes))
 }
 
 pub(crate) use reply::Reply as Answer;

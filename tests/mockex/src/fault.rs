@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
 /// A fault. Every part of the scope left out means "any"; with no part at all the whole organisation is affected.
@@ -26,8 +28,24 @@ pub struct Fault {
     /// How many matching requests it lets pass first.
     #[serde(default)]
     pub after: u32,
+    /// Which share of the matching requests it hits after that; all if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// What goes wrong.
     pub kind: FaultKind,
+}
+
+/// A share of requests, drawn at random but always in the same order.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// How many of a thousand are hit.
+    pub per_mille: u16,
+    /// What the order follows from.
+    pub seed: u64,
+    /// How many were drawn so far.
+    #[serde(default)]
+    pub drawn: u64,
 }
 
 /// One of the services of an organisation.
@@ -90,6 +108,9 @@ pub enum FaultKind {
         /// 0 to 99.
         percent: u8,
     },
+    /// The operation is performed, and the connection closed without a byte of its answer. Requests that are refused (any
+    /// status but 200) are not affected and do not use it up.
+    LostAnswer,
     /// Only the first messages of a batch answer.
     PartialBatch {
         /// How many are kept.
@@ -184,7 +205,7 @@ impl Fault {
     /// A fault of the whole organisation, for ever.
     #[must_use]
     pub const fn new(kind: FaultKind) -> Self {
-        Self { region: None, mailbox: None, operation: None, service: None, times: None, after: 0, kind }
+        Self { region: None, mailbox: None, operation: None, service: None, times: None, after: 0, share: None, kind }
     }
 
     /// Only for EWS requests to this region.
@@ -229,6 +250,13 @@ impl Fault {
         self
     }
 
+    /// Only so many of a thousand matching requests, drawn at random in an order that follows from the seed.
+    #[must_use]
+    pub const fn share(mut self, per_mille: u16, seed: u64) -> Self {
+        self.share = Some(Share { per_mille, seed, drawn: 0 });
+        self
+    }
+
     fn covers(&self, target: Target<'_>) -> bool {
         let fits = |wanted: &Option<String>, given: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| given.is_some_and(|given| wanted.eq_ignore_ascii_case(given)))
@@ -237,6 +265,17 @@ impl Fault {
             && fits(&self.region, target.region)
             && fits(&self.mailbox, target.mailbox)
             && fits(&self.operation, target.operation)
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    /// Whether the next request is hit.
+    fn draw(&mut self) -> bool {
+        let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(self.drawn.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        self.drawn += 1;
+        random.random_range(0..1000) < self.per_mille
     }
 }
 
@@ -275,7 +314,7 @@ impl Faults {
                 fault.after -= 1;
                 return false;
             }
-            true
+            fault.share.as_mut().is_none_or(Share::draw)
         })?;
         let (_, fault) = set.get_mut(position)?;
         let kind = fault.kind.clone();
@@ -313,12 +352,28 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_hit_at_random_and_always_the_same() {
+        let hits = |per_mille, seed| {
+            let faults = Faults::default();
+            faults.add(Fault::new(FaultKind::LostAnswer).share(per_mille, seed));
+            (0..1000).map(|_| faults.take(TARGET, |_| true).is_some()).collect::<Vec<_>>()
+        };
+        let count = |hits: Vec<bool>| hits.into_iter().filter(|hit| *hit).count();
+        assert!((200..300).contains(&count(hits(250, 7))), "{}", count(hits(250, 7)));
+        assert_eq!(hits(250, 7), hits(250, 7));
+        assert_ne!(hits(250, 7), hits(250, 8));
+        assert_eq!((count(hits(0, 7)), count(hits(1000, 7))), (0, 1000));
+    }
+
+    #[test]
     fn json_names_a_fault_as_the_documentation_does() {
         let fault: Fault = serde_json::from_str(
             r#"{"region":"europe","times":2,"kind":{"busy":{"back_off_milliseconds":5000,"form":"response"}}}"#,
         )
         .unwrap();
         assert!(matches!(fault.kind, FaultKind::Busy { back_off_milliseconds: 5000, form: BusyForm::Response }));
+        let lost = r#"{"operation":"SendItem","share":{"per_mille":200,"seed":7},"kind":"lost_answer"}"#;
+        assert_eq!(serde_json::from_str::<Fault>(lost).unwrap().share.unwrap().per_mille, 200);
         assert!(serde_json::from_str::<Fault>(r#"{"kind":"down"}"#).is_ok());
         assert!(serde_json::from_str::<Fault>(r#"{"kind":"down","regoin":"x"}"#).is_err());
     }

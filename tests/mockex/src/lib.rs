@@ -14,6 +14,7 @@
 //! | `token` | the token endpoint of an application, its access tokens |
 //! | `soap`, `schema` | element trees, envelopes, faults; the content models requests are checked against |
 //! | `operations`, `shape`, `query` | one file per EWS operation; properties of items and folders; restrictions |
+//! | `transport` | what is sent: delivered, and remembered |
 //! | `autodiscover` | SOAP and POX |
 //! | `fault`, `ledger`, `control` | faults on command, what was asked, the control API |
 #![expect(clippy::disallowed_methods, reason = "a test tool: it reads the clock")]
@@ -40,9 +41,11 @@ mod shape;
 mod soap;
 mod store;
 mod token;
+mod transport;
 
-pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service};
+pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service, Share};
 pub use ledger::{Counters, Request};
 pub use options::{Application, Challenge, Impersonates, Mailbox, Options, Region, ServerVersion, ServiceAccount};
 pub use organization::Organization;
 pub use running::{Delivered, Delivery, Error, FolderListing, ListedItem, Move, Running};
+pub use transport::Sent;

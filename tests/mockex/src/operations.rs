@@ -1,7 +1,9 @@
 //! The operations of EWS. A request that arrives here has the right schema and an identity.
 
 mod convert_id;
+mod create_attachment;
 mod create_folder;
+mod create_item;
 mod delete_item;
 mod find_folder;
 mod find_item;
@@ -12,6 +14,7 @@ mod get_server_time_zones;
 mod move_item;
 mod resolve_names;
 mod response;
+mod send_item;
 mod sync_folder_hierarchy;
 mod sync_folder_items;
 mod target;
@@ -25,10 +28,13 @@ use crate::directory::{Account, Directory};
 use crate::fault::PartialForm;
 use crate::schema::Level;
 use crate::soap::{Element, SoapFault};
+use crate::transport::Transport;
 
 /// What an operation is performed with.
 pub(crate) struct Call<'a> {
     pub directory: &'a Directory,
+    /// Takes what is sent.
+    pub transport: &'a Transport,
     /// The mailbox that is acted upon: the impersonated account's, or the caller's own. The service account has none.
     pub account: Option<&'a Arc<Account>>,
     /// The schema of request and answer.
@@ -53,7 +59,9 @@ pub(crate) enum Disturbance {
 pub(crate) fn perform(call: &Call<'_>, operation: &Element) -> Result<String, SoapFault> {
     Ok(match operation.name.as_str() {
         "ConvertId" => convert_id::perform(call, operation),
+        "CreateAttachment" => create_attachment::perform(call, operation),
         "CreateFolder" => create_folder::perform(call, operation),
+        "CreateItem" => create_item::perform(call, operation),
         "DeleteItem" => delete_item::perform(call, operation),
         "FindFolder" => find_folder::perform(call, operation),
         "FindItem" => find_item::perform(call, operation),
@@ -63,10 +71,11 @@ pub(crate) fn perform(call: &Call<'_>, operation: &Element) -> Result<String, So
         "GetServerTimeZones" => get_server_time_zones::perform(call, operation),
         "MoveItem" => move_item::perform(call, operation),
         "ResolveNames" => resolve_names::perform(call, operation),
+        "SendItem" => send_item::perform(call, operation),
         "SyncFolderHierarchy" => sync_folder_hierarchy::perform(call, operation),
         "SyncFolderItems" => sync_folder_items::perform(call, operation),
         "UpdateItem" => update_item::perform(call, operation),
-        // Sending is not part of this organisation yet; the real server would do it.
+        // The schema lets nothing else through.
         _ => return Err(SoapFault::new("ErrorInvalidRequest")),
     })
 }

@@ -34,6 +34,14 @@ pub struct Options {
     /// refused with `ErrorExceededConnectionCount`.
     #[serde(default)]
     pub limit_concurrency: bool,
+    /// The largest message that may be made or sent, attachments included, in bytes (`ErrorMessageSizeExceeded` beyond it);
+    /// any if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_limit: Option<usize>,
+    /// The largest body of a request, in bytes (HTTP 413 beyond it); what the version of the server takes by default if none:
+    /// 35 000 000 for Exchange 2010, 67 108 864 for newer ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_limit: Option<usize>,
     /// The port of Autodiscover, 0 for any.
     #[serde(default)]
     pub autodiscover_port: u16,
@@ -96,6 +104,12 @@ pub struct Mailbox {
     /// Whether the account is disabled: impersonating it is refused with `ErrorAccountDisabled`.
     #[serde(default)]
     pub disabled: bool,
+    /// Addresses of others that its owner may send as; mail from any other is refused with `ErrorSendAsDenied`.
+    #[serde(default)]
+    pub send_as: Vec<String>,
+    /// Whether it is full: nothing can be created in it (`ErrorQuotaExceeded`), but mail still arrives.
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// The synchroniser's account.
@@ -182,6 +196,8 @@ impl Options {
             autodiscover_soap: true,
             autodiscover_pox: true,
             limit_concurrency: false,
+            message_limit: None,
+            request_limit: None,
             autodiscover_port: 0,
             control_port: 0,
         }
@@ -217,6 +233,8 @@ impl Mailbox {
             principal_name: None,
             password: None,
             disabled: false,
+            send_as: Vec::new(),
+            full: false,
         }
     }
 }
@@ -289,6 +307,14 @@ impl ServerVersion {
             Self::Exchange2016 => 9,
         };
         ALL.get(..known).unwrap_or(ALL)
+    }
+
+    /// The largest body of a request, in bytes: what `maxAllowedContentLength` is set to after the installation.
+    pub(crate) const fn request_limit(self) -> usize {
+        match self {
+            Self::Exchange2010Sp3 => 35_000_000,
+            Self::Exchange2013Sp1 | Self::Exchange2016 => 67_108_864,
+        }
     }
 
     /// EWSMaxConcurrency of the default throttling policy.

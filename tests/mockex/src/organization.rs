@@ -14,6 +14,7 @@ use crate::listener;
 use crate::options::{Application, Challenge, Options, ServerVersion, ServiceAccount};
 use crate::running::{Error, Running};
 use crate::token::Tokens;
+use crate::transport::Transport;
 
 /// A fake Exchange organisation.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub autodiscover_soap: bool,
     pub autodiscover_pox: bool,
     pub limit_concurrency: bool,
+    pub request_limit: Option<usize>,
+    pub transport: Transport,
     service_account: Mutex<ServiceAccount>,
 }
 
@@ -132,11 +135,13 @@ fn state(options: Options, sockets: &[TcpListener], autodiscover_port: u16) -> R
         challenge: options.challenge,
         application: options.application,
         tokens: Tokens::default(),
+        transport: Transport::new(options.public_host.clone(), options.message_limit),
         public_host: options.public_host,
         autodiscover_port,
         autodiscover_soap: options.autodiscover_soap,
         autodiscover_pox: options.autodiscover_pox,
         limit_concurrency: options.limit_concurrency,
+        request_limit: options.request_limit,
         service_account: Mutex::new(options.service_account),
     })
 }

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::content;
+use crate::directory::Account;
 use crate::fault::{Fault, ItemFault};
 use crate::ledger::{Counters, Request};
 use crate::options::Impersonates;
 use crate::organization::State;
 use crate::store::{FolderKey, Identifier, Item, Mailbox};
 use crate::token;
+use crate::transport::Sent;
 
 /// A running organisation; dropping it stops everything.
 #[derive(Debug)]
@@ -43,6 +45,9 @@ pub enum Error {
     /// There is no such folder.
     #[error("there is no folder {0}")]
     UnknownFolder(String),
+    /// There is no such item in the mailbox.
+    #[error("there is no item {0}")]
+    UnknownItem(String),
     /// There is no such region.
     #[error("there is no region {0}")]
     UnknownRegion(String),
@@ -105,6 +110,10 @@ pub struct ListedItem {
     pub subject: Option<String>,
     /// Whether it is read.
     pub is_read: bool,
+    /// Whether it is a draft.
+    pub is_draft: bool,
+    /// Its categories.
+    pub categories: Vec<String>,
 }
 
 // === impl Running ===
@@ -228,6 +237,36 @@ impl Running {
         self.state.list_folder(mailbox, folder)
     }
 
+    /// Everything that was submitted, the newest last.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Sent> {
+        self.state.transport.sent()
+    }
+
+    /// Fills a mailbox, or makes room in it: in a full one nothing can be created.
+    ///
+    /// # Errors
+    /// There is no such mailbox.
+    pub fn set_full(&self, mailbox: &str, is_full: bool) -> Result<(), Error> {
+        self.state.set_full(mailbox, is_full)
+    }
+
+    /// Replaces the addresses of others that the owner of a mailbox may send as.
+    ///
+    /// # Errors
+    /// There is no such mailbox.
+    pub fn set_send_as(&self, mailbox: &str, addresses: Vec<String>) -> Result<(), Error> {
+        self.state.set_send_as(mailbox, addresses)
+    }
+
+    /// Replaces the categories of an item, as its owner does in a mail program.
+    ///
+    /// # Errors
+    /// There is no such mailbox or item.
+    pub fn set_categories(&self, mailbox: &str, item_id: &str, categories: Vec<String>) -> Result<(), Error> {
+        self.state.set_categories(mailbox, item_id, categories)
+    }
+
     /// How much was asked.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -245,10 +284,7 @@ impl Running {
 
 impl State {
     pub(crate) fn deliver(&self, delivery: Delivery) -> Result<Delivered, Error> {
-        let account = self
-            .directory
-            .by_address(&delivery.mailbox)
-            .ok_or_else(|| Error::UnknownMailbox(delivery.mailbox.clone()))?;
+        let account = self.account(&delivery.mailbox)?;
         let now = Timestamp::now();
         let content = content::read(delivery.mime, now, &self.public_host);
         let message_id = content.message_id.clone();
@@ -261,10 +297,7 @@ impl State {
     }
 
     pub(crate) fn move_mailbox(&self, movement: &Move) -> Result<(), Error> {
-        let account = self
-            .directory
-            .by_address(&movement.mailbox)
-            .ok_or_else(|| Error::UnknownMailbox(movement.mailbox.clone()))?;
+        let account = self.account(&movement.mailbox)?;
         let region =
             self.region_named(&movement.region).ok_or_else(|| Error::UnknownRegion(movement.region.clone()))?;
         account.move_to(region, movement.elsewhere.clone().unwrap_or_else(|| "ErrorCrossSiteRequest".to_owned()));
@@ -272,7 +305,7 @@ impl State {
     }
 
     pub(crate) fn list_folder(&self, address: &str, name: &str) -> Result<FolderListing, Error> {
-        let account = self.directory.by_address(address).ok_or_else(|| Error::UnknownMailbox(address.to_owned()))?;
+        let account = self.account(address)?;
         let mailbox = account.mailbox();
         let key = folder(&mailbox, name)?;
         let items = mailbox.items_of(key).map(|item| ListedItem {
@@ -280,10 +313,37 @@ impl State {
             message_id: item.content.message_id.clone(),
             subject: item.content.subject.clone(),
             is_read: item.is_read,
+            is_draft: item.is_draft,
+            categories: item.categories.clone(),
         });
         let items = items.collect();
         let name = mailbox.folder(key).map_or_else(String::new, |folder| folder.name.clone());
         Ok(FolderListing { name, items })
+    }
+
+    pub(crate) fn set_full(&self, address: &str, is_full: bool) -> Result<(), Error> {
+        self.account(address)?.set_full(is_full);
+        Ok(())
+    }
+
+    pub(crate) fn set_send_as(&self, address: &str, others: Vec<String>) -> Result<(), Error> {
+        self.account(address)?.set_send_as(others);
+        Ok(())
+    }
+
+    pub(crate) fn set_categories(&self, address: &str, item_id: &str, categories: Vec<String>) -> Result<(), Error> {
+        let unknown = || Error::UnknownItem(item_id.to_owned());
+        let mut mailbox = self.account(address)?.mailbox();
+        let Some(Identifier::Item { mailbox: guid, key }) = Identifier::decode(item_id) else { return Err(unknown()) };
+        if guid != mailbox.guid {
+            return Err(unknown());
+        }
+        mailbox.change_item(key, Timestamp::now(), false, |item| item.categories = categories).ok_or_else(unknown)?;
+        Ok(())
+    }
+
+    fn account(&self, address: &str) -> Result<&Arc<Account>, Error> {
+        self.directory.by_address(address).ok_or_else(|| Error::UnknownMailbox(address.to_owned()))
     }
 }
 

@@ -6,7 +6,8 @@ use mail_builder::headers::HeaderType;
 use mail_builder::headers::address::Address as BuiltAddress;
 use mail_builder::headers::raw::Raw;
 
-use super::{Address, Attachment, AttachmentBody, Content, Importance};
+use super::source::part;
+use super::{Address, Content, Importance};
 
 /// The message as MIME.
 pub fn compose(content: &Content) -> Bytes {
@@ -52,26 +53,32 @@ pub fn compose(content: &Content) -> Bytes {
     if content.text.is_none() && content.html.is_none() {
         message = message.text_body("");
     }
-    for attachment in &content.attachments {
-        message = attach(message, attachment);
+    if !content.attachments.is_empty() {
+        message.attachments = Some(content.attachments.iter().map(part).collect());
     }
     // Writing to memory cannot fail.
     Bytes::from(message.write_to_vec().unwrap_or_default())
 }
 
-fn attach<'x>(message: MessageBuilder<'x>, attachment: &'x Attachment) -> MessageBuilder<'x> {
-    match &attachment.body {
-        AttachmentBody::Message(inner) => {
-            message.attachment("message/rfc822", attachment.name.as_str(), inner.to_mime().to_vec())
-        }
-        AttachmentBody::File(bytes) => {
-            let content_type = attachment.content_type.as_deref().unwrap_or("application/octet-stream");
-            match attachment.content_id.as_deref().filter(|_| attachment.inline) {
-                Some(content_id) => message.inline(content_type, content_id, bytes.as_ref()),
-                None => message.attachment(content_type, attachment.name.as_str(), bytes.as_ref()),
-            }
-        }
-    }
+/// Whether a field is one that composing writes itself, or that must not be written.
+pub fn is_composed(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "From",
+        "Sender",
+        "To",
+        "Cc",
+        "Bcc",
+        "Reply-To",
+        "Message-ID",
+        "In-Reply-To",
+        "References",
+        "Importance",
+        "Subject",
+        "Date",
+        "MIME-Version",
+    ];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+        || name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"))
 }
 
 fn built(address: &Address) -> BuiltAddress<'_> {

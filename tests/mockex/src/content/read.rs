@@ -137,6 +137,7 @@ fn attachment(part: &MessagePart<'_>, now: Timestamp) -> Attachment {
         inline,
         body,
         modified: now,
+        is_in_mime: true,
     }
 }
 

@@ -84,6 +84,7 @@ fn perform(
     let refuse = || state.faults.take(target, |kind| matches!(kind, FaultKind::InvalidSyncState)).is_some();
     let call = Call {
         directory: &state.directory,
+        transport: &state.transport,
         account: account.as_ref(),
         level,
         disturbance,

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::Call;
 use super::response::Failure;
 use crate::directory::Account;
 use crate::soap::Element;
-use crate::store::{FolderKey, Identifier, ItemKey};
+use crate::store::identifier::item_change_key;
+use crate::store::{FolderKey, Identifier, Item, ItemKey, Mailbox};
 
 /// The folder that a `FolderId` or `DistinguishedFolderId` names, with the account it belongs to.
 pub fn folder<'a>(call: &Call<'a>, element: &Element) -> Result<(&'a Arc<Account>, FolderKey), Failure> {
@@ -69,6 +72,16 @@ pub fn item<'a, 'b>(
     }
     drop(store);
     Ok((account, key, element.attribute("ChangeKey")))
+}
+
+/// Refuses a change key that is missing, or not that of the item as it is.
+pub fn check_change_key(mailbox: &Mailbox, item: &Item, given: Option<&str>) -> Result<(), Failure> {
+    let given = given.ok_or_else(|| Failure::new("ErrorChangeKeyRequiredForWriteOperations"))?;
+    if STANDARD.decode(given).is_err() {
+        return Err(Failure::new("ErrorInvalidChangeKey"));
+    }
+    let is_current = given == item_change_key(mailbox.guid, item.version);
+    if is_current { Ok(()) } else { Err(Failure::new("ErrorStaleObject")) }
 }
 
 /// The children of a list such as `ItemIds`.

@@ -1,6 +1,7 @@
 mod attachments;
 mod listings;
 mod names;
+mod sending;
 mod updates;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ const INBOX: &str = "<t:DistinguishedFolderId Id='inbox'/>";
 
 struct Stage {
     directory: Directory,
+    transport: Transport,
 }
 
 impl Stage {
@@ -25,7 +27,7 @@ impl Stage {
         for address in ["ana@contoso.example", "anabel.kos@contoso.example"] {
             directory.add(&MailboxOptions::new(address), 0).unwrap();
         }
-        Self { directory }
+        Self { directory, transport: Transport::new("mail.contoso.example".to_owned(), Some(100_000)) }
     }
 
     fn account(&self) -> &Arc<Account> {
@@ -57,6 +59,7 @@ impl Stage {
         let element = Element::parse(&text).unwrap();
         let call = Call {
             directory: &self.directory,
+            transport: &self.transport,
             account: Some(self.account()),
             level: Level::Exchange2016,
             disturbance,

@@ -126,6 +126,12 @@ impl Path {
         self.tag
     }
 
+    /// What people call the property: its name or number, or its tag as `0x1035`.
+    pub fn label(&self) -> String {
+        let named = ["PropertyTag", "PropertyName", "PropertyId"].iter().find_map(|name| self.attribute(name));
+        named.unwrap_or_default().to_owned()
+    }
+
     /// Writes the property, if the item has it.
     pub fn write(&self, xml: &mut Xml, item: &Item) {
         if let Some(values) = self.value(item) {
@@ -173,6 +179,13 @@ impl Extended {
             _ => return None,
         };
         Some(Self { path, values })
+    }
+
+    /// Name and value of the header field that the property stands for, if it stands for one.
+    pub fn internet_header(&self) -> Option<(&str, &str)> {
+        let set = self.path.attribute("DistinguishedPropertySetId")?;
+        let name = self.path.attribute("PropertyName").filter(|_| set == "InternetHeaders")?;
+        Some((name, self.values.first()?))
     }
 }
 

@@ -96,7 +96,7 @@ impl Writer<'_> {
 
     fn identity(&self, xml: &mut Xml) {
         if self.shape.mime && self.view == View::Whole {
-            let mime = STANDARD.encode(self.item.content.to_mime());
+            let mime = STANDARD.encode(self.item.mime());
             xml.text_with("t:MimeContent", &[("CharacterSet", "UTF-8")], &mime);
         }
         let change_key = item_change_key(self.mailbox.guid, self.item.version);

@@ -1,5 +1,7 @@
 //! A light element tree of a request, which keeps where each element stood.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
@@ -137,6 +139,12 @@ impl Element {
     /// Whether the text means true.
     pub fn is_true(&self) -> bool {
         matches!(self.text.trim(), "true" | "1")
+    }
+
+    /// The bytes that the text stands for, which may be broken into lines; none if it is no base64.
+    pub fn base64(&self) -> Option<Bytes> {
+        let text: Vec<u8> = self.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        STANDARD.decode(text).ok().map(Bytes::from)
     }
 
     /// Whether a child's text means true.

@@ -147,6 +147,12 @@ pub fn message_text(code: &str) -> &'static str {
         "ErrorNameResolutionNoResults" => "No results were found.",
         "ErrorNameResolutionMultipleResults" => "Multiple results were found.",
         "ErrorUnsupportedPathForQuery" => "The property can not be used with this type of restriction.",
+        "ErrorMissingRecipients" => "The message has no recipients.",
+        "ErrorMessageSizeExceeded" => "The message exceeds the maximum supported size.",
+        "ErrorMessageDispositionRequired" => "Message disposition is required for a message.",
+        "ErrorChangeKeyRequiredForWriteOperations" => "A change key is required for this operation.",
+        "ErrorInvalidChangeKey" => "The change key is invalid.",
+        "ErrorInvalidSendItemSaveSettings" => "A folder was given for a copy that is not to be saved.",
         "ErrorQuotaExceeded" => "The mailbox quota has been exceeded.",
         _ => "The request failed.",
     }

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{ANA, GET_INBOX, Stand};
+use crate::sending::create;
 
 impl Stand {
     async fn control(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
@@ -64,6 +65,36 @@ async fn mailboxes_move_and_the_account_changes() {
     assert_eq!((&counters["requests"], &counters["refused_credentials"]), (&json!(3), &json!(1)));
     let (_, requests) = stand.control(Method::GET, "/requests", "").await;
     assert_eq!((&requests[2]["operation"], &requests[2]["status"]), (&json!("GetFolder"), &json!(401)));
+}
+
+#[tokio::test]
+async fn mailboxes_are_filled_given_rights_and_their_items_categorised() {
+    let stand = Stand::start().await;
+    let put = async |path: &str, body: Value| stand.control(Method::PUT, path, body.to_string()).await.0;
+    let as_boss = create("SendOnly", "first").replace(
+        "<t:IsRead>",
+        "<t:From><t:Mailbox><t:EmailAddress>boss@contoso.example</t:EmailAddress></t:Mailbox></t:From><t:IsRead>",
+    );
+    assert_eq!(stand.ana(&as_boss).await.codes(), ["ErrorSendAsDenied"]);
+    assert_eq!(put("/send-as", json!({ "mailbox": ANA, "addresses": ["boss@contoso.example"] })).await, 200);
+    stand.ana(&as_boss).await.succeeded();
+    let (_, sent) = stand.control(Method::GET, "/sent", "").await;
+    let from = (&sent[0]["sender"], &sent[0]["from"], &sent[0]["extended"]["own"][0]);
+    assert_eq!(from, (&json!(ANA), &json!("boss@contoso.example"), &json!("first")));
+    assert!(sent[0]["mime"].as_str().unwrap().contains("Subject: first"), "{sent}");
+
+    assert_eq!(put("/full", json!({ "mailbox": ANA, "full": true })).await, 200);
+    assert_eq!(stand.ana(&create("SaveOnly", "second")).await.codes(), ["ErrorQuotaExceeded"]);
+    assert_eq!(put("/full", json!({ "mailbox": ANA, "full": false })).await, 200);
+    stand.ana(&create("SaveOnly", "second")).await.succeeded();
+
+    let item_id = stand.deliver(ANA, "third").item_id;
+    assert_eq!(put("/categories", json!({ "mailbox": ANA, "item_id": item_id, "categories": ["Red"] })).await, 200);
+    let (_, listing) = stand.control(Method::GET, "/folders/ana@contoso.example/inbox", "").await;
+    assert_eq!(listing["items"][0]["categories"], json!(["Red"]));
+    assert_eq!(put("/categories", json!({ "mailbox": ANA, "item_id": "x", "categories": [] })).await, 404);
+    assert_eq!(put("/full", json!({ "mailbox": "ghost@contoso.example", "full": true })).await, 404);
+    assert_eq!(put("/full", json!({ "mailbox": ANA })).await, 400);
 }
 
 #[tokio::test]

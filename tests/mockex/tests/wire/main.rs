@@ -9,3 +9,4 @@ mod faults;
 mod impersonation;
 mod requests;
 mod schemas;
+mod sending;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::autodiscover::user_settings;
 use crate::client::{Answer, Ask, FIND_ITEMS, GET_INBOX, Stand, get_items, sync_inbox, texts};
+use crate::sending::{self, send};
 
 /// Documents on their way to xmllint, in files.
 struct Documents {
@@ -123,6 +124,43 @@ fn name(operation: &str) -> &str {
     operation.trim_start_matches("<m:").split([' ', '>', '/']).next().unwrap()
 }
 
+/// A draft on its way, and what is refused of it.
+async fn add_sending(documents: &mut Documents, stand: &Stand, ask: &Ask<'_>) {
+    let mut draft = (String::new(), String::new());
+    for operation in [create as fn(&_) -> _, attach, send, send, attach, send_at_once, create_full] {
+        let operation = operation(&draft);
+        if operation.contains("full") {
+            let mailbox = ask.sid.as_deref().map(|sid| texts(sid, "PrimarySmtpAddress")[0]).unwrap();
+            stand.exchange.set_full(mailbox, true).unwrap();
+        }
+        let ask = ask.to(&operation);
+        let answer = stand.ask(&ask).await;
+        assert_eq!(answer.status, 200, "{operation}\n{}", answer.text);
+        documents.add(&format!("{}-request", name(&operation)), &ask.envelope());
+        documents.add(name(&operation), &answer.text);
+        if answer.text.contains("ChangeKey=") {
+            draft = sending::item(&answer.text);
+        }
+    }
+    assert!(stand.exchange.sent().len() >= 2);
+}
+
+fn create(_: &(String, String)) -> String {
+    sending::create("SaveOnly", "draft")
+}
+
+fn attach(draft: &(String, String)) -> String {
+    sending::attach(draft, 300)
+}
+
+fn send_at_once(_: &(String, String)) -> String {
+    sending::create("SendAndSaveCopy", "at once")
+}
+
+fn create_full(_: &(String, String)) -> String {
+    sending::create("SaveOnly", "full")
+}
+
 async fn add_faults(documents: &mut Documents, stand: &Stand, ask: &Ask<'_>) {
     let busy = |form| FaultKind::Busy { back_off_milliseconds: 5000, form };
     let code = || "ErrorMailboxStoreUnavailable".to_owned();
@@ -162,6 +200,7 @@ async fn requests_and_answers_fit_the_schemas() {
             documents.add(&format!("{}-request", name(&operation)), &ask.envelope());
             documents.add(name(&operation), &answer.text);
         }
+        add_sending(&mut documents, &stand, &base).await;
         add_faults(&mut documents, &stand, &base).await;
         documents.check();
     }

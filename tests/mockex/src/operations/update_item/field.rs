@@ -40,10 +40,9 @@ fn set(item: &mut Item, path: &Path, value: &Element) -> Result<(), Failure> {
     let text = || Some(value.text.clone());
     match path {
         Path::Indexed(..) => return Err(refused()),
-        Path::Extended(named) => {
+        Path::Extended(_) => {
             let stored = Extended::read(value).ok_or_else(|| Failure::at("ErrorInvalidExtendedPropertyValue", path))?;
-            item.extended.retain(|other| !other.path.names_same(named));
-            item.extended.push(stored);
+            item.set_extended(stored);
         }
         Path::Field(field) => match field.as_str() {
             "message:IsRead" => item.is_read = value.is_true(),
