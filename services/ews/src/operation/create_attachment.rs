@@ -81,7 +81,7 @@ fn read_root(element: &Element<'_>) -> Result<Option<ItemId>, XmlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Class, operation::answer, reference};
+    use crate::{Class, Identity, RequestServerVersion, operation::answer, reference};
 
     fn request() -> CreateAttachment {
         CreateAttachment {
@@ -92,6 +92,17 @@ mod tests {
             is_inline: false,
             content: Bytes::from_static(b"%PDF"),
         }
+    }
+
+    #[test]
+    fn the_schemas_order_is_kept() {
+        let parent = ItemId { id: "a".to_owned(), change_key: Some("k".to_owned()) };
+        let inline = CreateAttachment { parent, content_id: Some("logo@x".to_owned()), is_inline: true, ..request() };
+        let text = crate::request(&inline, RequestServerVersion::default(), &Identity::Own);
+        let expected = "<m:CreateAttachment><m:ParentItemId Id=\"a\" ChangeKey=\"k\"/><m:Attachments><t:FileAttachment>\
+            <t:Name>a.pdf</t:Name><t:ContentType>application/pdf</t:ContentType><t:ContentId>logo@x</t:ContentId>\
+            <t:IsInline>true</t:IsInline><t:Content>JVBERg==</t:Content></t:FileAttachment></m:Attachments></m:CreateAttachment>";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

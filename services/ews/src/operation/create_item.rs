@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use crate::{
-    FolderRef, Item, ItemError, ItemId, Operation, Party,
+    Body, FolderRef, Item, ItemError, ItemId, Operation, Party,
     response::{self, ReadError},
     shape::ExtendedField,
     xml::{Element, Namespace, Reader, Writer},
@@ -28,10 +28,16 @@ pub struct NewMessage {
     pub mime: Option<Bytes>,
     /// The subject.
     pub subject: Option<String>,
+    /// The body, instead of that of the MIME.
+    pub body: Option<Body>,
+    /// Categories.
+    pub categories: Vec<String>,
     /// MAPI properties with their texts.
     pub extended: Vec<(ExtendedField, String)>,
-    /// Recipients.
+    /// Recipients; the MIME's if none.
     pub to: Vec<Party>,
+    /// Recipients of copies; the MIME's if none.
+    pub cc: Vec<Party>,
     /// Recipients of blind copies; MIME does not carry them.
     pub bcc: Vec<Party>,
     /// The author, where that is not the mailbox: needs Send As or Send on behalf.
@@ -99,6 +105,15 @@ impl NewMessage {
         if let Some(subject) = &self.subject {
             writer.text("t:Subject", subject);
         }
+        if let Some(body) = &self.body {
+            let kind = if body.is_html { "HTML" } else { "Text" };
+            writer.element("t:Body", &[("BodyType", kind)], |writer| writer.value(&body.text));
+        }
+        if !self.categories.is_empty() {
+            writer.element("t:Categories", &[], |writer| {
+                self.categories.iter().for_each(|category| writer.text("t:String", category));
+            });
+        }
         for (field, value) in &self.extended {
             writer.element("t:ExtendedProperty", &[], |writer| {
                 field.write(writer);
@@ -111,6 +126,7 @@ impl NewMessage {
             }
         };
         parties(writer, "t:ToRecipients", &self.to);
+        parties(writer, "t:CcRecipients", &self.cc);
         parties(writer, "t:BccRecipients", &self.bcc);
         parties(writer, "t:From", self.from.as_slice());
         if let Some(is_read) = self.is_read {
@@ -122,27 +138,51 @@ impl NewMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Class, Identity, RequestServerVersion, operation::answer, reference, request};
+    use crate::{Class, Distinguished, Identity, RequestServerVersion, operation::answer, reference, request};
 
     fn draft() -> CreateItem {
+        let party = |address: &str| Party { address: Some(address.to_owned()), ..Party::default() };
         let message = NewMessage {
             mime: Some(Bytes::from_static(b"Subject: a\r\n\r\nb")),
-            extended: vec![(ExtendedField::Named { name: "id".to_owned(), kind: "String" }, "7".to_owned())],
-            bcc: vec![Party { address: Some("a@x.example".to_owned()), ..Party::default() }],
-            from: Some(Party { address: Some("b@x.example".to_owned()), ..Party::default() }),
+            subject: Some("a & b".to_owned()),
+            body: Some(Body { is_html: true, text: "<p>b</p>".to_owned() }),
+            categories: vec!["Red".to_owned()],
+            extended: vec![
+                (ExtendedField::Named { name: "id".to_owned(), kind: "String" }, "7".to_owned()),
+                (ExtendedField::Tag { tag: 0x1035, kind: "String" }, "<1@x.example>".to_owned()),
+            ],
+            to: vec![party("a@x.example")],
+            cc: vec![party("b@x.example")],
+            bcc: vec![party("c@x.example")],
+            from: Some(party("d@x.example")),
             is_read: Some(true),
-            ..NewMessage::default()
         };
-        CreateItem { message, disposition: Disposition::SaveOnly, folder: None }
+        let folder = Some(FolderRef::Distinguished(Distinguished::Drafts));
+        CreateItem { message, disposition: Disposition::SaveOnly, folder }
     }
 
     #[test]
     fn the_schemas_order_is_kept() {
         let text = request(&draft(), RequestServerVersion::default(), &Identity::Own);
-        let parts = ["MimeContent", "ExtendedProperty", "BccRecipients", "t:From", "IsRead"];
-        let places: Vec<_> = parts.iter().map(|part| text.find(part).unwrap()).collect();
+        let parts = [
+            "<m:CreateItem MessageDisposition=\"SaveOnly\"",
+            "<m:SavedItemFolderId><t:DistinguishedFolderId Id=\"drafts\"",
+            "<t:MimeContent CharacterSet=\"UTF-8\">U3ViamVjdDogYQ0KDQpi<",
+            "<t:Subject>a &amp; b<",
+            "<t:Body BodyType=\"HTML\">&lt;p&gt;b&lt;/p&gt;<",
+            "<t:Categories><t:String>Red<",
+            "PropertyName=\"id\"",
+            "<t:Value>7<",
+            "PropertyTag=\"0x1035\"",
+            "<t:ToRecipients><t:Mailbox><t:EmailAddress>a@x.example<",
+            "<t:CcRecipients>",
+            "<t:BccRecipients>",
+            "<t:From><t:Mailbox>",
+            "<t:IsRead>true<",
+        ];
+        let places: Vec<_> =
+            parts.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"))).collect();
         assert!(places.is_sorted(), "{text}");
-        assert!(text.contains("MessageDisposition=\"SaveOnly\"") && text.contains("U3ViamVjdDogYQ0KDQpi"));
     }
 
     #[test]

@@ -108,7 +108,24 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{Class, operation::answer, reference};
+    use crate::{Class, Distinguished, Identity, RequestServerVersion, operation::answer, reference, request};
+
+    #[test]
+    fn a_draft_is_looked_for_by_its_own_property() {
+        let field = ExtendedField::Named { name: "id".to_owned(), kind: "String" };
+        let find = FindItem::with_property(FolderRef::Distinguished(Distinguished::Drafts), field, "7");
+        let find = FindItem { shape: ItemShape::draft(), ..find };
+        let text = request(&find, RequestServerVersion::default(), &Identity::Own);
+        let path = "<t:ExtendedFieldURI DistinguishedPropertySetId=\"PublicStrings\" PropertyName=\"id\" PropertyType=\"String\"/>";
+        let expected = format!(
+            "<m:Restriction><t:IsEqualTo>{path}<t:FieldURIOrConstant><t:Constant Value=\"7\"/></t:FieldURIOrConstant></t:IsEqualTo>\
+             </m:Restriction><m:ParentFolderIds><t:DistinguishedFolderId Id=\"drafts\"/></m:ParentFolderIds>"
+        );
+        assert!(text.contains(&expected), "{text}");
+        assert!(
+            text.contains("<t:AdditionalProperties><t:FieldURI FieldURI=\"item:IsDraft\"/></t:AdditionalProperties>")
+        );
+    }
 
     #[rstest]
     #[case("050-finditem-page1.resp.xml", false)]

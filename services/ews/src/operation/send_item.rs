@@ -41,7 +41,21 @@ impl Operation for SendItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Class, Known, operation::answer, reference};
+    use crate::{Class, Distinguished, Identity, Known, RequestServerVersion, operation::answer, reference, request};
+
+    #[test]
+    fn a_folder_is_named_only_for_a_copy() {
+        let id = ItemId { id: "a".to_owned(), change_key: Some("k".to_owned()) };
+        let folder = Some(FolderRef::Distinguished(Distinguished::SentItems));
+        let text = |saves| {
+            let send = SendItem { id: id.clone(), saves, folder: folder.clone() };
+            request(&send, RequestServerVersion::default(), &Identity::Own)
+        };
+        let ids = "<m:ItemIds><t:ItemId Id=\"a\" ChangeKey=\"k\"/></m:ItemIds>";
+        let folder = "<m:SavedItemFolderId><t:DistinguishedFolderId Id=\"sentitems\"/></m:SavedItemFolderId>";
+        assert!(text(true).contains(&format!("<m:SendItem SaveItemToFolder=\"true\">{ids}{folder}</m:SendItem>")));
+        assert!(text(false).contains(&format!("<m:SendItem SaveItemToFolder=\"false\">{ids}</m:SendItem>")));
+    }
 
     #[test]
     fn reads_refusals() {

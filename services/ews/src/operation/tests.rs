@@ -3,8 +3,19 @@
 use proptest::prelude::*;
 
 use super::{
-    answer, convert_id::ConvertId, create_folder::CreateFolder, find_folder::FindFolder, find_item::FindItem,
-    get_folder::GetFolder, get_item::GetItem, move_item::MoveItem, sync_folder_items::SyncFolderItems,
+    answer,
+    convert_id::ConvertId,
+    create_attachment::CreateAttachment,
+    create_folder::CreateFolder,
+    create_item::{CreateItem, Disposition, NewMessage},
+    delete_item::{DeleteItem, Deletion},
+    find_folder::FindFolder,
+    find_item::FindItem,
+    get_folder::GetFolder,
+    get_item::GetItem,
+    move_item::MoveItem,
+    send_item::SendItem,
+    sync_folder_items::SyncFolderItems,
 };
 use crate::{FolderRef, ItemId, ItemShape, reference, xml::Filter};
 
@@ -12,7 +23,22 @@ use crate::{FolderRef, ItemId, ItemShape, reference, xml::Filter};
 fn read_by_all(text: &str) -> usize {
     let inbox = FolderRef::INBOX;
     let ids = vec![ItemId::new("a"), ItemId::new("b")];
+    let message = NewMessage::default();
+    let attachment = CreateAttachment {
+        parent: ItemId::new("a"),
+        name: String::new(),
+        content_type: String::new(),
+        content_id: None,
+        is_inline: false,
+        content: bytes::Bytes::new(),
+    };
     let read = [
+        answer(&attachment, text).is_ok_and(|answer| answer.is_some()),
+        answer(&CreateItem { message, disposition: Disposition::SaveOnly, folder: None }, text)
+            .is_ok_and(|answer| answer.is_some()),
+        answer(&DeleteItem { ids: ids.clone(), deletion: Deletion::Hard }, text).is_ok_and(|answer| answer.is_some()),
+        answer(&SendItem { id: ItemId::new("a"), saves: true, folder: None }, text)
+            .is_ok_and(|answer| answer.is_some()),
         answer(&ConvertId::probe("user1@contoso.example"), text).is_ok_and(|answer| answer.is_some()),
         answer(&CreateFolder { parent: inbox.clone(), name: "x".to_owned() }, text)
             .is_ok_and(|answer| answer.is_some()),
