@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use postroad_core::{email::normalized, mailbox::Event};
+use postroad_core::{
+    email::normalized,
+    mailbox::{Amendment, Event},
+};
 use uuid::Uuid;
 
 /// Positions in the journal by a digest of the message id.
@@ -15,9 +18,12 @@ impl Index {
     /// Notes what a commit decided.
     pub fn note(&mut self, sequence: u64, events: &[Event]) {
         for event in events {
-            let Event::AttemptFinished { verdicts, deferrals, .. } = event else { continue };
-            let items =
-                verdicts.iter().map(|verdict| &verdict.item).chain(deferrals.iter().map(|deferral| &deferral.item));
+            let Event::AttemptFinished { verdicts, deferrals, amendments, .. } = event else { continue };
+            let amended = amendments.iter().map(|amendment| match amendment {
+                Amendment::Tracked { item, .. } | Amendment::Untracked { item, .. } => item,
+            });
+            let decided = verdicts.iter().map(|verdict| &verdict.item);
+            let items = decided.chain(deferrals.iter().map(|deferral| &deferral.item)).chain(amended);
             for message_id in items.filter_map(|item| item.message_id.as_deref()) {
                 let places = self.places.entry(digest(message_id)).or_default();
                 if places.last() != Some(&sequence) {

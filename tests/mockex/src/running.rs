@@ -267,6 +267,22 @@ impl Running {
         self.state.set_categories(mailbox, item_id, categories)
     }
 
+    /// Makes a folder under the Inbox, as its owner does in a mail program; one that is there is kept.
+    ///
+    /// # Errors
+    /// There is no such mailbox.
+    pub fn create_folder(&self, mailbox: &str, name: &str) -> Result<(), Error> {
+        self.state.create_folder(mailbox, name)
+    }
+
+    /// Moves an item to a folder, as its owner does in a mail program; gives its new id.
+    ///
+    /// # Errors
+    /// There is no such mailbox, item or folder.
+    pub fn move_item(&self, mailbox: &str, item_id: &str, folder: &str) -> Result<String, Error> {
+        self.state.move_item(mailbox, item_id, folder)
+    }
+
     /// How much was asked.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -340,6 +356,22 @@ impl State {
         }
         mailbox.change_item(key, Timestamp::now(), false, |item| item.categories = categories).ok_or_else(unknown)?;
         Ok(())
+    }
+
+    fn create_folder(&self, address: &str, name: &str) -> Result<(), Error> {
+        let mut mailbox = self.account(address)?.mailbox();
+        let inbox = folder(&mailbox, "inbox")?;
+        mailbox.create_folder(inbox, name, "IPF.Note");
+        Ok(())
+    }
+
+    fn move_item(&self, address: &str, item_id: &str, name: &str) -> Result<String, Error> {
+        let unknown = || Error::UnknownItem(item_id.to_owned());
+        let mut mailbox = self.account(address)?.mailbox();
+        let Some(Identifier::Item { key, .. }) = Identifier::decode(item_id) else { return Err(unknown()) };
+        let target = folder(&mailbox, name)?;
+        let moved = mailbox.move_item(key, target).ok_or_else(unknown)?;
+        Ok(Identifier::Item { mailbox: mailbox.guid, key: moved }.encode())
     }
 
     fn account(&self, address: &str) -> Result<&Arc<Account>, Error> {

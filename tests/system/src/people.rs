@@ -63,17 +63,30 @@ impl SetUp<'_> {
         profile.ok_or_else(|| Error::Other("no profile in the answer".to_owned()))
     }
 
-    /// Makes and approves the mailbox of a new user.
+    /// Makes and approves the mailbox of a new user, for incoming email.
     pub async fn mailbox(&self, address: &str) -> Result<Mailbox, Error> {
-        self.user(address).await?;
-        let settings = MailboxSettings {
-            kind: MailboxKind::User.into(),
-            regarding: address.to_owned(),
+        self.mailbox_with(address, MailboxSettings::default()).await
+    }
+
+    /// The same with other settings; a user is what is not said, and incoming email too.
+    pub async fn mailbox_with(&self, address: &str, settings: MailboxSettings) -> Result<Mailbox, Error> {
+        let server_side = SynchronizationMethod::ServerSideSync;
+        let is_said = settings.incoming_method() != SynchronizationMethod::Unspecified;
+        let mut settings = MailboxSettings {
+            incoming_method: if is_said { settings.incoming_method } else { server_side.into() },
             email_address: address.to_owned(),
             profile: self.profile.to_owned(),
-            incoming_method: SynchronizationMethod::ServerSideSync.into(),
-            ..MailboxSettings::default()
+            ..settings
         };
+        match settings.kind() {
+            MailboxKind::Unspecified | MailboxKind::User => {
+                self.user(address).await?;
+                settings.set_kind(MailboxKind::User);
+                address.clone_into(&mut settings.regarding);
+            }
+            MailboxKind::Queue => address.clone_into(&mut settings.regarding),
+            MailboxKind::Forward => {}
+        }
         let mut mailboxes = self.deployment.mailboxes();
         mailboxes.create_mailbox(CreateMailboxRequest { settings: Some(settings) }).await?;
         let selection = MailboxSelection { mailboxes: vec![address.to_owned()], ..MailboxSelection::default() };

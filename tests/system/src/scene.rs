@@ -3,7 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use mockex::{Delivered, Delivery, Region, ServerVersion};
-use postroad_proto::mailbox::v1::{GetMailboxRequest, ListTimelineRequest, Mailbox, Status};
+use postroad_proto::{
+    crm::v1::{
+        Content, Email, GetEmailRequest, GetRecordRequest, Record, RecordKind, SaveRecordRequest, SaveSettingsRequest,
+        SendEmailRequest, SendHeader, send_email_request::Part,
+    },
+    mailbox::v1::{GetMailboxRequest, ListTimelineRequest, Mailbox, MailboxSettings, Status, UpdateMailboxRequest},
+    sync::v1::{ExplainMessageRequest, MessageVerdict},
+};
+use prost_types::FieldMask;
+use sha2::{Digest as _, Sha256};
 
 use crate::{Account, Deployment, Error, Options, SetUp, activities, letter, message_id};
 
@@ -95,6 +104,83 @@ impl Scene {
             Some(mailbox) => Ok(mailbox),
             None => Err(Error::Other(format!("{address} never was {what}: {:?}", self.mailbox(address).await))),
         }
+    }
+
+    /// Changes settings of the organization; before mailboxes are enabled, or workers take them over within seconds.
+    pub async fn settings(&self, entries: &[(&str, &str)]) -> Result<(), Error> {
+        let settings = entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.deployment.crm().save_settings(SaveSettingsRequest { settings }).await?;
+        Ok(())
+    }
+
+    /// Saves a record of the CRM; gives its id.
+    pub async fn record(&self, kind: RecordKind, address: &str, owner_id: &str) -> Result<String, Error> {
+        let record = Record {
+            kind: kind.into(),
+            name: address.to_owned(),
+            addresses: vec![address.to_owned()],
+            owner_id: owner_id.to_owned(),
+            ..Record::default()
+        };
+        let answer = self.deployment.crm().save_record(SaveRecordRequest { record: Some(record) }).await?;
+        Ok(answer.into_inner().record.unwrap_or_default().id)
+    }
+
+    /// The id of the record that an address has.
+    pub async fn record_id(&self, address: &str) -> Result<String, Error> {
+        let request = GetRecordRequest { record: address.to_owned(), ..GetRecordRequest::default() };
+        let answer = self.deployment.crm().get_record(request).await?.into_inner();
+        Ok(answer.record.unwrap_or_default().id)
+    }
+
+    /// Changes fields of a mailbox.
+    pub async fn change(&self, mailbox: &str, settings: MailboxSettings, fields: &[&str]) -> Result<(), Error> {
+        let request = UpdateMailboxRequest {
+            mailbox: mailbox.to_owned(),
+            settings: Some(settings),
+            update_mask: Some(FieldMask { paths: fields.iter().map(|&field| field.to_owned()).collect() }),
+            etag: String::new(),
+        };
+        self.deployment.mailboxes().update_mailbox(request).await?;
+        Ok(())
+    }
+
+    /// Waits for an email activity that is so, by its id or message id.
+    pub async fn email(&self, id: &str, what: &str, is_so: impl Fn(&Email) -> bool) -> Result<Email, Error> {
+        let found = stage::eventually(DEADLINE, || async {
+            let request = GetEmailRequest { email: id.to_owned() };
+            let answer = self.deployment.crm().get_email(request).await.ok()?.into_inner();
+            answer.email.filter(|email| is_so(email))
+        });
+        match found.await {
+            Some(email) => Ok(email),
+            None => {
+                let request = GetEmailRequest { email: id.to_owned() };
+                let last = self.deployment.crm().get_email(request).await;
+                Err(Error::Other(format!("{id} never was {what}: {last:?}")))
+            }
+        }
+    }
+
+    /// Waits for the verdict about a message in a mailbox, retries aside.
+    pub async fn verdict(&self, mailbox: &str, message_id: &str) -> Result<MessageVerdict, Error> {
+        let found = stage::eventually(DEADLINE, || async {
+            let request = ExplainMessageRequest { message_id: message_id.to_owned() };
+            let verdicts = self.deployment.sync().explain_message(request).await.ok()?.into_inner().verdicts;
+            verdicts.into_iter().find(|verdict| !verdict.pending && verdict.email_address == mailbox)
+        });
+        found.await.ok_or_else(|| Error::Other(format!("nothing was decided about {message_id} in {mailbox}")))
+    }
+
+    /// Queues an email with a text; gives its id.
+    pub async fn send(&self, email: Email, text: &str) -> Result<String, Error> {
+        let digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let email = Email { text: Some(Content { digest, size: text.len() as u64 }), ..email };
+        let header = SendHeader { email: Some(email), ..SendHeader::default() };
+        let parts = [Part::Header(header), Part::Piece(text.as_bytes().to_vec())];
+        let requests = parts.map(|part| SendEmailRequest { part: Some(part) });
+        let answer = self.deployment.crm().send_email(futures::stream::iter(requests)).await?;
+        Ok(answer.into_inner().email_id)
     }
 
     /// The event log of a mailbox, as sentences.

@@ -10,5 +10,8 @@ mod scenarios {
     pub mod messages;
     pub mod modern;
     pub mod owners;
+    pub mod past;
+    pub mod sending;
+    pub mod tracking;
     pub mod workers;
 }
