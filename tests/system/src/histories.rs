@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use postroad_core::{
     invariant::{
-        Broken, disabled_has_a_way_back, no_attempt_within_back_off, one_verdict_per_item, stale_owner_cannot_append,
+        Broken, disabled_has_a_way_back, no_attempt_within_back_off, one_verdict_per_item, sent_at_most_once,
+        stale_owner_cannot_append,
     },
     mailbox::{Cycles, Decision, Event},
 };
@@ -52,6 +53,7 @@ impl Histories {
             one_verdict_per_item(events)?;
             no_attempt_within_back_off(events)?;
             stale_owner_cannot_append(events)?;
+            sent_at_most_once(events)?;
         }
         Ok(())
     }
