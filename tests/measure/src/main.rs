@@ -3,6 +3,7 @@
 
 mod discovery;
 mod exchange;
+mod mail;
 mod processor;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
+    /// Read mail by bare HTTP: the baseline, in a process of its own
+    #[arg(long, hide = true, value_name = "FILE")]
+    bare: Option<std::path::PathBuf>,
 }
 
 /// One figure and its baseline.
@@ -76,7 +80,19 @@ fn arguments() -> Vec<std::ffi::OsString> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments());
-    match Box::pin(discovery::measure(if arguments.quick { 300 } else { 5000 })).await {
+    if let Some(file) = &arguments.bare {
+        return match mail::bare(file).await {
+            Ok(spent) => {
+                println!("{spent}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                anstream::eprintln!("measure: {error}");
+                ExitCode::from(1)
+            }
+        };
+    }
+    match Box::pin(measure(arguments.quick)).await {
         Ok(figures) => {
             print(&figures, arguments.json);
             ExitCode::SUCCESS
@@ -86,6 +102,12 @@ async fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+async fn measure(is_quick: bool) -> Result<Vec<Figure>, Error> {
+    let mut figures = Box::pin(discovery::measure(if is_quick { 300 } else { 5000 })).await?;
+    figures.extend(Box::pin(mail::measure(if is_quick { 300 } else { 5000 })).await?);
+    Ok(figures)
 }
 
 fn print(figures: &[Figure], json: bool) {

@@ -1,4 +1,4 @@
-//! The processor time of this process.
+//! The processor time of this process, and of others.
 
 use std::time::Duration;
 
@@ -9,8 +9,14 @@ const TICKS: u64 = 100;
 
 /// User and system time together; a tick is 10 ms.
 pub fn time() -> Result<Duration, Error> {
-    let missing = |why: &str| Error::Missing(format!("/proc/self/stat: {why}"));
-    let text = std::fs::read_to_string("/proc/self/stat").map_err(|error| missing(&error.to_string()))?;
+    time_of("self")
+}
+
+/// The same of another process, by its id.
+pub fn time_of(process: &str) -> Result<Duration, Error> {
+    let file = format!("/proc/{process}/stat");
+    let missing = |why: &str| Error::Missing(format!("{file}: {why}"));
+    let text = std::fs::read_to_string(&file).map_err(|error| missing(&error.to_string()))?;
     // The name of the program stands in parentheses and may hold anything.
     let (_, rest) = text.rsplit_once(')').ok_or_else(|| missing("its form is unknown"))?;
     let fields: Vec<&str> = rest.split_whitespace().collect();

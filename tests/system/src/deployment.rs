@@ -193,6 +193,11 @@ impl Deployment {
         Ok(())
     }
 
+    /// The process of a role.
+    pub fn process_id(&self, role: Role) -> Option<u32> {
+        self.roles.get(&role).and_then(Process::id)
+    }
+
     /// Whether a role's process runs.
     pub fn is_running(&mut self, role: Role) -> bool {
         self.roles.get_mut(&role).is_some_and(Process::is_running)

@@ -16,6 +16,7 @@ use std::{
 
 use mockex::{BusyForm, Delivery, Fault, FaultKind, ItemFault, Region, ServerVersion};
 use postroad_core::mailbox::{Decision, Event};
+use postroad_proto::sync::v1::GetWorkerRequest;
 use postroad_proto::{
     crm::v1::{Email, EmailStatus, Party, PartyRole},
     mailbox::v1::{FilteringMethod, MailboxSettings, SynchronizationMethod},
@@ -159,7 +160,7 @@ async fn ten_thousand_messages_in_fifty_mailboxes_with_kills_and_faults() {
 async fn all_decided(scene: &Scene, play: &Play, seed: u64) -> Histories {
     let mut progress = (0, 0);
     loop {
-        let further = stage::eventually(Duration::from_secs(60), || async {
+        let further = stage::eventually(Duration::from_secs(150), || async {
             let histories = Histories::read(&scene.deployment).await.ok()?;
             let now = (
                 verdicts(&histories).values().map(HashMap::len).sum::<usize>(),
@@ -168,19 +169,49 @@ async fn all_decided(scene: &Scene, play: &Play, seed: u64) -> Histories {
             (now != progress || now == (play.delivered, play.queued.len())).then_some((histories, now))
         });
         // No limit in all: only no progress for a minute is a failure.
-        let (histories, now) = further.await.unwrap_or_else(|| {
-            let log = scene.deployment.log(Role::Sync);
+        let Some((histories, now)) = further.await else {
+            let (messages, emails) = (play.delivered, play.queued.len());
             panic!(
-                "seed {seed}: {progress:?} of {} verdicts and {} emails, and no more\n{log}",
-                play.delivered,
-                play.queued.len()
-            )
-        });
+                "seed {seed}: {progress:?} of {messages} verdicts and {emails} emails, and no more\n{}",
+                states(scene).await
+            );
+        };
         if now >= (play.delivered, play.queued.len()) {
+            println!("faults met: {:?}", faults(&histories));
             return histories;
         }
         progress = now;
     }
+}
+
+/// How the mailboxes fare, and what the worker said last.
+async fn states(scene: &Scene) -> String {
+    let mut text = String::new();
+    for index in 0..MAILBOXES {
+        let state = scene.mailbox(&address(index)).await.map(|mailbox| {
+            format!(
+                "{:?} next {:?} fault {:?}",
+                mailbox.incoming,
+                mailbox.next_attempt_at,
+                mailbox.fault.map(|fault| fault.code)
+            )
+        });
+        text.push_str(&format!("{}: {state:?}\n", address(index)));
+    }
+    let worker = scene.deployment.sync().get_worker(GetWorkerRequest {}).await;
+    format!("{text}{worker:?}\n{}", scene.deployment.log(Role::Sync))
+}
+
+/// How often what failed.
+fn faults(histories: &Histories) -> BTreeMap<String, usize> {
+    let mut faults = BTreeMap::new();
+    for event in histories.0.values().flatten() {
+        if let Event::AttemptFailed { report, .. } = event {
+            let detail: String = report.detail.chars().take(60).collect();
+            *faults.entry(format!("{} {detail}", report.code)).or_default() += 1;
+        }
+    }
+    faults
 }
 
 /// Verdicts by address and item id.
