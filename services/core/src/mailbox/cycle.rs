@@ -96,11 +96,17 @@ pub struct Page {
     pub amendments: Vec<Amendment>,
     /// Set where it is a page of the backfill.
     pub backfill: Option<BackfillStep>,
+    /// Whether messages were changed: the new states are recorded, or the same changes would be looked at with every cycle.
+    pub has_updates: bool,
 }
 
 impl Page {
     fn is_empty(&self) -> bool {
-        self.folders.is_empty() && self.outcomes.is_empty() && self.amendments.is_empty() && self.backfill.is_none()
+        self.folders.is_empty()
+            && self.outcomes.is_empty()
+            && self.amendments.is_empty()
+            && self.backfill.is_none()
+            && !self.has_updates
     }
 }
 

@@ -1,7 +1,9 @@
 //! What people do to messages that were decided already: the category tracks one that was not, and untracks one that was (spec §3.10).
 
+use std::collections::{BTreeSet, HashMap};
+
 use postroad_core::{
-    mailbox::{Amendment, Cycles, Decision, Disposal, Event, ItemResult, Listed, Mailbox, Mark, Place},
+    mailbox::{Amendment, Cycles, Decision, Disposal, Event, ItemResult, Listed, Mailbox, Mark, Place, Verdict},
     organization::Settings,
 };
 use uuid::Uuid;
@@ -32,14 +34,16 @@ pub async fn amend(
     if !settings.track_categorized || !is_users(mailbox) {
         return Ok(amendments);
     }
-    for listed in updated {
+    // The one change that Postroad made itself; another one that came with it is seen with the next change.
+    let is_own = |listed: &&Listed| {
+        let is_marked = lock(&cycle.worker.marked).get_mut(&cycle.id).is_some_and(|own| own.remove(&listed.item.id));
+        is_marked && listed.is_categorized(settings)
+    };
+    let changed: Vec<&Listed> = updated.iter().filter(|listed| !is_own(listed)).collect();
+    let histories = histories(cycle, &changed).await?;
+    for listed in changed {
         let is_categorized = listed.is_categorized(settings);
-        let is_own = lock(&cycle.worker.marked).get_mut(&cycle.id).is_some_and(|own| own.remove(&listed.item.id));
-        // The one change that Postroad made itself; another one that came with it is seen with the next change.
-        if is_own && is_categorized {
-            continue;
-        }
-        let known = history(cycle, listed).await?;
+        let Some(known) = histories.get(listed.item.id.as_str()) else { continue };
         match (known.email_id, is_categorized) {
             (None, true) if known.is_decided => {
                 let met = Met { place: Place::Inbox, mark: Some(Mark::Category), is_unwrapped: false };
@@ -63,41 +67,50 @@ pub async fn amend(
     Ok(amendments)
 }
 
-/// What the journal says about a message in this mailbox.
-async fn history(cycle: &Cycle<'_>, listed: &Listed) -> Result<History, Stop> {
-    let mut known = History::default();
-    let Some(message_id) = listed.item.message_id.as_deref() else { return Ok(known) };
-    for sequence in cycle.worker.directory.decided(message_id) {
+/// What the journal says about messages in this mailbox, by item id. Each commit is read once, however many messages it decided.
+async fn histories<'a>(cycle: &Cycle<'_>, changed: &[&'a Listed]) -> Result<HashMap<&'a str, History>, Stop> {
+    let directory = &cycle.worker.directory;
+    let ids = changed.iter().filter_map(|listed| listed.item.message_id.as_deref());
+    let places: BTreeSet<u64> = ids.flat_map(|message_id| directory.decided(message_id)).collect();
+    let mut histories: HashMap<&str, History> =
+        changed.iter().map(|listed| (listed.item.id.as_str(), History::default())).collect();
+    for sequence in places {
         let commit = cycle.worker.journal.at::<Cycles>(sequence).await.map_err(|_| Stop::Journal)?;
-        let Some((mailbox, commit)) = commit else { continue };
-        if mailbox == cycle.id {
-            commit.events.iter().for_each(|event| known.apply(event, &listed.item.id));
+        let Some((_, commit)) = commit.filter(|(mailbox, _)| *mailbox == cycle.id) else { continue };
+        commit.events.iter().for_each(|event| apply(&mut histories, event));
+    }
+    Ok(histories)
+}
+
+fn apply(histories: &mut HashMap<&str, History>, event: &Event) {
+    let Event::AttemptFinished { verdicts, amendments, .. } = event else { return };
+    for verdict in verdicts {
+        if let Some(known) = histories.get_mut(verdict.item.id.as_str()) {
+            known.decided(verdict);
         }
     }
-    Ok(known)
+    for amendment in amendments {
+        let (Amendment::Tracked { item, .. } | Amendment::Untracked { item, .. }) = amendment;
+        if let Some(known) = histories.get_mut(item.id.as_str()) {
+            known.amended(amendment);
+        }
+    }
 }
 
 impl History {
-    fn apply(&mut self, event: &Event, item_id: &str) {
-        let Event::AttemptFinished { verdicts, amendments, .. } = event else { return };
-        for verdict in verdicts.iter().filter(|verdict| verdict.item.id == item_id) {
-            self.is_decided = true;
-            if let Decision::Tracked { email_id, acceptance, .. } = &verdict.decision {
-                let by_person = acceptance.as_ref().and_then(|acceptance| acceptance.mark) == Some(Mark::Category);
-                self.email_id = Some(*email_id);
-                self.is_marked = by_person || verdict.disposal == Some(Disposal::TrackedCategory);
-            }
+    fn decided(&mut self, verdict: &Verdict) {
+        self.is_decided = true;
+        if let Decision::Tracked { email_id, acceptance, .. } = &verdict.decision {
+            let by_person = acceptance.as_ref().and_then(|acceptance| acceptance.mark) == Some(Mark::Category);
+            self.email_id = Some(*email_id);
+            self.is_marked = by_person || verdict.disposal == Some(Disposal::TrackedCategory);
         }
-        for amendment in amendments {
-            match amendment {
-                Amendment::Tracked { item, email_id, .. } if item.id == item_id => {
-                    (self.email_id, self.is_marked) = (Some(*email_id), true);
-                }
-                Amendment::Untracked { item, .. } if item.id == item_id => {
-                    (self.email_id, self.is_marked) = (None, false);
-                }
-                Amendment::Tracked { .. } | Amendment::Untracked { .. } => {}
-            }
-        }
+    }
+
+    const fn amended(&mut self, amendment: &Amendment) {
+        (self.email_id, self.is_marked) = match amendment {
+            Amendment::Tracked { email_id, .. } => (Some(*email_id), true),
+            Amendment::Untracked { .. } => (None, false),
+        };
     }
 }

@@ -61,7 +61,8 @@ pub async fn receive(
     let amendments = amendment::amend(cycle, exchange, &mailbox, &looked_updates(&looked), settings).await?;
     let tried = outcomes.iter().any(|outcome| matches!(outcome.result, ItemResult::Failed(_)));
     let more = looked.iter().any(|one| one.changes.more);
-    let page = Page { outcomes, amendments, ..cursors(&mailbox, looked) };
+    let has_updates = looked.iter().any(|one| !one.changes.updated.is_empty());
+    let page = Page { outcomes, amendments, has_updates, ..cursors(&mailbox, looked) };
     cycle.finish(page).await?;
     if tried {
         lock(&cycle.worker.retried).insert(cycle.id, clock::now());
@@ -153,7 +154,8 @@ fn cursors(mailbox: &Mailbox, looked: Vec<Looked>) -> Page {
             place => {
                 // A state that moved over nothing is not written: the older one lists a superset.
                 let is_first = !mailbox.sync.folder_cursors.contains_key(&place);
-                let is_moved = !one.changes.listed.is_empty() || one.changes.cursor.is_empty();
+                let changes = &one.changes;
+                let is_moved = !changes.listed.is_empty() || !changes.updated.is_empty() || changes.cursor.is_empty();
                 if is_first || is_moved {
                     page.folders.push(FolderCursor { place, cursor: one.changes.cursor });
                 }
