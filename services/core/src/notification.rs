@@ -243,7 +243,12 @@ mod tests {
     #[case(30, 15, false, 50)]
     #[case(0, 0, false, 0)]
     #[case(1, 1, true, 100)]
-    fn the_guides_table(#[case] processed: u64, #[case] failed: u64, #[case] sends: bool, #[case] percent: u64) {
+    fn check_05_the_guides_table_and_exactly_half(
+        #[case] processed: u64,
+        #[case] failed: u64,
+        #[case] sends: bool,
+        #[case] percent: u64,
+    ) {
         let evidence = tally(processed, failed).evidence();
         assert_eq!((evidence.percent(), evidence.more_than_half_failed()), (percent, sends));
         assert_eq!(!notify(&State::default(), evidence, 2000, &facts(HOUR.end())).is_empty(), sends);

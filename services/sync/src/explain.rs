@@ -1,11 +1,14 @@
-//! Where each message was decided, by its message id. Eight bytes a message and eight a place: the journal has the rest.
+//! Where each message was decided, by its message id: eight bytes a message and eight a place, the journal has the rest; and what a
+//! commit says of it.
 
 use std::collections::HashMap;
 
 use postroad_core::{
     email::normalized,
-    mailbox::{Amendment, Event},
+    mailbox::{Amendment, Decision, Event, RULE_VERSION, fact_sentences, verdict_sentence},
 };
+use postroad_proto::sync::v1::MessageVerdict;
+use postroad_rig::wire;
 use uuid::Uuid;
 
 /// Positions in the journal by a digest of the message id.
@@ -37,6 +40,54 @@ impl Index {
     pub fn find(&self, message_id: &str) -> Vec<u64> {
         self.places.get(&digest(message_id)).cloned().unwrap_or_default()
     }
+}
+
+/// What an event decided about a message, or about every one.
+pub fn explain(event: &Event, wanted: Option<&str>, address: &str, sequence: u64) -> Vec<MessageVerdict> {
+    let Event::AttemptFinished { at, verdicts, deferrals, amendments, .. } = event else { return Vec::new() };
+    let is_it = |item: &postroad_core::mailbox::Item| {
+        wanted.is_none_or(|wanted| item.message_id.as_deref().is_some_and(|id| normalized(id) == wanted))
+    };
+    let entry = |item: &postroad_core::mailbox::Item, sentence: String| MessageVerdict {
+        email_address: address.to_owned(),
+        at: Some(wire::timestamp(*at)),
+        sentence,
+        rule_version: RULE_VERSION,
+        sequence,
+        message_id: item.message_id.clone().unwrap_or_default(),
+        received_at: item.received.map(wire::timestamp),
+        ..MessageVerdict::default()
+    };
+    let decided = verdicts.iter().filter(|verdict| is_it(&verdict.item)).map(|verdict| {
+        let email_id = match &verdict.decision {
+            Decision::Tracked { email_id, .. } => email_id.to_string(),
+            Decision::NotTracked(_) | Decision::Undeliverable { .. } => String::new(),
+        };
+        MessageVerdict {
+            tracked: !email_id.is_empty(),
+            email_id,
+            rule_version: verdict.rule_version,
+            facts: verdict.facts.as_deref().map(fact_sentences).unwrap_or_default(),
+            ..entry(&verdict.item, verdict_sentence(verdict))
+        }
+    });
+    let deferred = deferrals.iter().filter(|deferral| is_it(&deferral.item)).map(|deferral| {
+        let sentence =
+            format!("It failed {} times so far and is tried again: {}.", deferral.attempts, deferral.report.sentence());
+        MessageVerdict { pending: true, ..entry(&deferral.item, sentence) }
+    });
+    let amended = amendments.iter().filter_map(|amendment| match amendment {
+        Amendment::Tracked { item, email_id, .. } if is_it(item) => Some(MessageVerdict {
+            tracked: true,
+            email_id: email_id.to_string(),
+            ..entry(item, "A person tracked it by the category.".to_owned())
+        }),
+        Amendment::Untracked { item, email_id } if is_it(item) => Some(MessageVerdict {
+            ..entry(item, format!("A person removed the category; the email activity {email_id} stays."))
+        }),
+        Amendment::Tracked { .. } | Amendment::Untracked { .. } => None,
+    });
+    decided.chain(deferred).chain(amended).collect()
 }
 
 fn digest(message_id: &str) -> u64 {

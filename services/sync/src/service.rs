@@ -8,10 +8,7 @@ use postroad_core::{
     Refusal,
     email::normalized,
     fault::{Code, Report},
-    mailbox::{
-        AdminCommand, AdminFacts, Administration, Amendment, Cycles, Decision, Event, FilteringMethod, RULE_VERSION,
-        TrackedFolder, fact_sentences, verdict_sentence,
-    },
+    mailbox::{AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, TrackedFolder},
 };
 use postroad_proto::sync::v1::{
     AuditMailboxRequest, AuditMailboxResponse, Backfill, ExplainMessageRequest, ExplainMessageResponse, Folder,
@@ -30,6 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     exchange::FolderName,
+    explain::explain,
     lock::lock,
     past::{self, audit, trial},
     worker::Worker,
@@ -408,54 +406,6 @@ const fn decided_at(event: &Event) -> Option<Timestamp> {
         Event::AttemptFinished { at, .. } => Some(*at),
         _ => None,
     }
-}
-
-/// What an event decided about a message, or about every one.
-fn explain(event: &Event, wanted: Option<&str>, address: &str, sequence: u64) -> Vec<MessageVerdict> {
-    let Event::AttemptFinished { at, verdicts, deferrals, amendments, .. } = event else { return Vec::new() };
-    let is_it = |item: &postroad_core::mailbox::Item| {
-        wanted.is_none_or(|wanted| item.message_id.as_deref().is_some_and(|id| normalized(id) == wanted))
-    };
-    let entry = |item: &postroad_core::mailbox::Item, sentence: String| MessageVerdict {
-        email_address: address.to_owned(),
-        at: Some(wire::timestamp(*at)),
-        sentence,
-        rule_version: RULE_VERSION,
-        sequence,
-        message_id: item.message_id.clone().unwrap_or_default(),
-        received_at: item.received.map(wire::timestamp),
-        ..MessageVerdict::default()
-    };
-    let decided = verdicts.iter().filter(|verdict| is_it(&verdict.item)).map(|verdict| {
-        let email_id = match &verdict.decision {
-            Decision::Tracked { email_id, .. } => email_id.to_string(),
-            Decision::NotTracked(_) | Decision::Undeliverable { .. } => String::new(),
-        };
-        MessageVerdict {
-            tracked: !email_id.is_empty(),
-            email_id,
-            rule_version: verdict.rule_version,
-            facts: verdict.facts.as_deref().map(fact_sentences).unwrap_or_default(),
-            ..entry(&verdict.item, verdict_sentence(verdict))
-        }
-    });
-    let deferred = deferrals.iter().filter(|deferral| is_it(&deferral.item)).map(|deferral| {
-        let sentence =
-            format!("It failed {} times so far and is tried again: {}.", deferral.attempts, deferral.report.sentence());
-        MessageVerdict { pending: true, ..entry(&deferral.item, sentence) }
-    });
-    let amended = amendments.iter().filter_map(|amendment| match amendment {
-        Amendment::Tracked { item, email_id, .. } if is_it(item) => Some(MessageVerdict {
-            tracked: true,
-            email_id: email_id.to_string(),
-            ..entry(item, "A person tracked it by the category.".to_owned())
-        }),
-        Amendment::Untracked { item, email_id } if is_it(item) => Some(MessageVerdict {
-            ..entry(item, format!("A person removed the category; the email activity {email_id} stays."))
-        }),
-        Amendment::Tracked { .. } | Amendment::Untracked { .. } => None,
-    });
-    decided.chain(deferred).chain(amended).collect()
 }
 
 fn count(number: usize) -> u32 {

@@ -311,7 +311,7 @@ mod tests {
 
     /// Spec §12, check 12: the same message in three mailboxes is one record.
     #[test]
-    fn promoting_again_adds_the_mailbox_and_nothing_else() {
+    fn check_12_promoting_again_adds_the_mailbox_and_nothing_else() {
         let mut state = None;
         for mailbox in [1, 1, 2, 3, 2] {
             state = done(state, Command::Promote(Box::new(promote(mailbox, &[]))));

@@ -100,7 +100,7 @@ mod tests {
 
     /// Spec §12, check 7: In-Reply-To beats a conflicting token; token beats conversation index.
     #[test]
-    fn the_methods_are_tried_in_the_documented_order() {
+    fn check_07_the_methods_are_tried_in_the_documented_order() {
         use CorrelationMethod::{ConversationIndex, InReplyTo, References, TrackingToken};
         let settings = Settings::default();
         let conflicting = [found(ConversationIndex, 3), found(TrackingToken, 2), found(InReplyTo, 1)];

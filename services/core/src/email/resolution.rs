@@ -121,7 +121,7 @@ mod tests {
 
     /// Spec §12, check 10: 100 matches, owner precedence, inactive rows.
     #[test]
-    fn senders_resolve_by_number_owner_order_and_state() {
+    fn check_10_senders_resolve_by_number_owner_order_and_state() {
         let settings = Settings::default();
         let resolve = |candidates: &[Record]| sender(candidates, Some(OWNER), &settings);
         assert_eq!(resolve(&[]), Resolution::Unknown);
@@ -157,7 +157,7 @@ mod tests {
 
     /// Spec §12, check 11: all three branches, and the order of the lists.
     #[test]
-    fn the_owner_is_found_in_the_first_list_that_has_anybody() {
+    fn check_11_the_owner_is_found_in_the_first_list_that_has_anybody() {
         let id = Uuid::from_u128;
         let owners = Owners { to: vec![id(1), id(2)], cc: vec![id(3)], bcc: vec![id(4)] };
         assert_eq!(owner(&owners, Some(id(2)), Some(id(1))), Some(id(2)));

@@ -91,7 +91,7 @@ mod tests {
 
     /// Spec §12, check 8: delta 0, two addresses, and subjects of more than twenty words.
     #[test]
-    fn smart_matching_compares_words_and_addresses() {
+    fn check_08_smart_matching_compares_words_and_addresses() {
         assert!(alike("RE: The Offer of May", "the offer, of May", 0));
         assert!(!alike("The offer of May", "The offer of June", 0));
         assert!(alike("The offer of May", "The offer of June", 1));

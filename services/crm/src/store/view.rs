@@ -9,11 +9,15 @@ use std::{
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _,
-    email::{self, Activity, Alike, Correlation, CorrelationMethod, Direction},
+    email::{self, Activity, Direction},
     organization::{self, Settings},
     record::{self, Kind, Record},
 };
 use uuid::Uuid;
+
+mod answering;
+
+pub use answering::{Answering, Smart};
 
 /// The most records that are told of one address (crm.proto).
 const MOST_CANDIDATES: usize = 100;
@@ -55,34 +59,6 @@ pub struct Row {
     pub position: Position,
     /// Subject, names, addresses and message id in lower case.
     pub text: String,
-}
-
-/// What a message is looked up by.
-#[derive(Debug, Default)]
-pub struct Answering<'a> {
-    /// Its own message id.
-    pub message_id: &'a str,
-    /// The message ids in In-Reply-To.
-    pub in_reply_to: &'a [String],
-    /// Those in References, the youngest first.
-    pub references: &'a [String],
-    /// The tokens in its subject, the last one first.
-    pub tokens: &'a [String],
-    /// What all messages of its conversation share.
-    pub conversation: Option<&'a [u8]>,
-    /// For smart matching.
-    pub smart: Option<Smart>,
-}
-
-/// What smart matching looks for.
-#[derive(Debug)]
-pub struct Smart {
-    /// Words and addresses.
-    pub wanted: Alike,
-    /// By how many words subjects may differ.
-    pub delta: usize,
-    /// Addresses in common.
-    pub least_addresses: usize,
 }
 
 /// The record in From.
@@ -306,62 +282,6 @@ impl View {
             [only] => Some(only.id),
             _ => None,
         }
-    }
-
-    /// The first of the keys that is known, for each method of correlation.
-    pub fn answered(&self, wanted: &Answering<'_>) -> Vec<Correlation> {
-        let own = self.own(wanted.message_id);
-        let not_own = |id: &Uuid| !own.contains(id);
-        let by_id = |id: &String| {
-            let found = [Direction::Outgoing, Direction::Incoming].map(|way| self.by_message_id(way, id));
-            found.into_iter().flatten().find(not_own)
-        };
-        let by = |method| move |email_id| Correlation { method, email_id };
-        let conversation = wanted.conversation.filter(|base| !base.is_empty());
-        [
-            wanted.in_reply_to.iter().find_map(by_id).map(by(CorrelationMethod::InReplyTo)),
-            wanted.references.iter().find_map(by_id).map(by(CorrelationMethod::References)),
-            wanted
-                .tokens
-                .iter()
-                .filter_map(|token| self.by_token(token))
-                .find(not_own)
-                .map(by(CorrelationMethod::TrackingToken)),
-            conversation
-                .and_then(|base| self.conversations.get(base).copied())
-                .filter(not_own)
-                .map(by(CorrelationMethod::ConversationIndex)),
-            wanted.smart.as_ref().and_then(|smart| self.alike(smart, &own)).map(by(CorrelationMethod::SmartMatching)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-
-    /// The activities of a message itself.
-    fn own(&self, message_id: &str) -> Vec<Uuid> {
-        let ways = [Direction::Incoming, Direction::Outgoing];
-        ways.into_iter().filter_map(|way| self.by_message_id(way, message_id)).collect()
-    }
-
-    /// The newest email with like subject and addresses.
-    fn alike(&self, smart: &Smart, own: &[Uuid]) -> Option<Uuid> {
-        let mut candidates: BTreeSet<(Timestamp, Uuid)> = BTreeSet::new();
-        for address in &smart.wanted.addresses {
-            candidates.extend(self.by_party.get(address).into_iter().flatten());
-        }
-        let is_like = |id: &Uuid| {
-            let Some(row) = self.emails.get(id) else { return false };
-            let email = &row.activity.email;
-            let subject = email::without_tokens(&email.subject, &self.settings.token);
-            let addresses = email.parties.iter().filter(|party| {
-                matches!(party.role, email::Role::From | email::Role::To | email::Role::Cc | email::Role::Bcc)
-            });
-            let addresses = addresses.map(|party| party.address.as_str());
-            let found = Alike::of(&subject, addresses, &self.settings.smart);
-            smart.wanted.is_like(&found, smart.delta, smart.least_addresses)
-        };
-        candidates.iter().rev().map(|(_, id)| *id).filter(|id| !own.contains(id)).find(is_like)
     }
 
     /// A record by its id.

@@ -58,7 +58,7 @@ fn each_method_accepts_what_the_table_says(
 /// Spec §12, check 9 (and §3.3): Paul takes answers only, the queue Sales takes everything; both received it. The restriction
 /// flips it.
 #[test]
-fn the_accepting_mailbox_may_differ_from_the_receiving_one() {
+fn check_09_the_accepting_mailbox_may_differ_from_the_receiving_one() {
     let facts = to(vec![user("paul@contoso.example", FilteringMethod::Responses), queue(FilteringMethod::AllMessages)]);
     let accepted = judge(&facts, &Settings::default()).unwrap();
     assert_eq!(accepted.address, "sales@contoso.example");
