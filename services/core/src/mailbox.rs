@@ -259,6 +259,10 @@ pub struct Deferral {
     pub report: Report,
     /// As in verdicts.
     pub pass: u32,
+    /// Where it was met.
+    pub place: Place,
+    /// Whether a person tracked it.
+    pub mark: Option<Mark>,
 }
 
 /// What synchronization knows.

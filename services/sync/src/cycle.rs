@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, Refusal,
     fault::{Code, Report},
-    mailbox::{CycleCommand, CycleFacts, Cycles, Direction, Event, Item, Mailbox, Page, State, Trigger},
+    mailbox::{CycleCommand, CycleFacts, Cycles, Direction, Event, Mailbox, Page, State, Trigger},
     organization::Settings,
     profile::Profile,
 };
@@ -16,7 +16,7 @@ use postroad_journal::{ExecuteError, Snapshot};
 use postroad_rig::clock;
 use uuid::Uuid;
 
-use crate::{exchange::Failure, lock::lock, place, worker::Worker};
+use crate::{exchange::Failure, lock::lock, place, tracking::Met, worker::Worker};
 
 mod amendment;
 mod backfill;
@@ -136,12 +136,16 @@ impl Cycle<'_> {
 
     /// The deferred messages, if it is time to try them again: not with every poll, or a passing trouble of the CRM would
     /// use up their tries within a minute. Those that somebody asked to try again are not kept waiting.
-    fn deferred(&self, mailbox: &Mailbox) -> Vec<Item> {
+    fn deferred(&self, mailbox: &Mailbox) -> Vec<Wanted> {
         let last = lock(&self.worker.retried).get(&self.id).copied();
         let due = last.is_none_or(|last| self.started_at.duration_since(last) >= self.worker.retry.interval);
         let due = due || self.trigger == Trigger::Asked;
         let deferred = mailbox.sync.deferred.values().filter(|deferral| due || deferral.attempts == 0);
-        deferred.map(|deferral| deferral.item.clone()).collect()
+        let wanted = deferred.map(|deferral| {
+            let met = Met { place: deferral.place.clone(), mark: deferral.mark, is_unwrapped: false };
+            Wanted { item: deferral.item.clone(), met }
+        });
+        wanted.collect()
     }
 
     async fn start(&mut self) -> Result<(), Stop> {

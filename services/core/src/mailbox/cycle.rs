@@ -22,6 +22,22 @@ pub struct ItemOutcome {
     pub result: ItemResult,
     /// What was known about it, where it was read.
     pub facts: Option<Box<Facts>>,
+    /// Where it was met.
+    pub place: Place,
+    /// Whether a person tracked it.
+    pub mark: Option<Mark>,
+    /// Whether it was decided before, and a person asked for something else.
+    pub is_by_hand: bool,
+}
+
+/// The pass of what is decided again because a person asked for it; backfills have the numbers below.
+const BY_HAND: u32 = 1 << 16;
+
+impl ItemOutcome {
+    /// The outcome of a message in the Inbox.
+    pub const fn new(item: Item, result: ItemResult) -> Self {
+        Self { item, result, facts: None, place: Place::Inbox, mark: None, is_by_hand: false }
+    }
 }
 
 /// How one message fared.
@@ -269,7 +285,7 @@ fn finish(mailbox: &Mailbox, attempt: Attempt, page: &Page, facts: &CycleFacts) 
     for outcome in &page.outcomes {
         match decided(mailbox, outcome, pass, facts) {
             Ok(verdict) => verdicts.push(verdict),
-            Err(deferral) => deferrals.push(deferral),
+            Err(deferral) => deferrals.push(*deferral),
         }
     }
     let cursor = page.cursor.clone();
@@ -292,9 +308,9 @@ fn finish(mailbox: &Mailbox, attempt: Attempt, page: &Page, facts: &CycleFacts) 
     events
 }
 
-fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, pass: u32, facts: &CycleFacts) -> Result<Verdict, Deferral> {
+fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, pass: u32, facts: &CycleFacts) -> Result<Verdict, Box<Deferral>> {
     let deferred = mailbox.sync.deferred.get(&outcome.item.id);
-    let pass = deferred.map_or(pass, |deferral| deferral.pass);
+    let pass = if outcome.is_by_hand { BY_HAND } else { deferred.map_or(pass, |deferral| deferral.pass) };
     let (decision, disposal) = match &outcome.result {
         ItemResult::Promoted { email_id, created, acceptance } => {
             let known = outcome.facts.as_deref();
@@ -306,7 +322,15 @@ fn decided(mailbox: &Mailbox, outcome: &ItemOutcome, pass: u32, facts: &CycleFac
         ItemResult::Failed(report) => {
             let attempts = deferred.map_or(0, |deferral| deferral.attempts) + 1;
             if attempts < facts.retry.item_attempts && !report.code.is_permanent() {
-                return Err(Deferral { item: outcome.item.clone(), attempts, report: report.clone(), pass });
+                let (place, mark) = (outcome.place.clone(), outcome.mark);
+                return Err(Box::new(Deferral {
+                    item: outcome.item.clone(),
+                    attempts,
+                    report: report.clone(),
+                    pass,
+                    place,
+                    mark,
+                }));
             }
             let disposal =
                 if facts.move_failed_emails { Disposal::UndeliverableFolder } else { Disposal::UndeliverableCategory };

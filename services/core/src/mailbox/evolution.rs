@@ -87,7 +87,8 @@ fn retry(sync: &mut Sync, items: &[String]) {
     for id in items {
         let Some((item, pass)) = sync.undeliverable.remove(id) else { continue };
         let report = crate::fault::Report::new(crate::fault::Code::ItemUnreadable, "somebody asked to try it again");
-        sync.deferred.insert(id.clone(), Deferral { item, attempts: 0, report, pass: pass + 1 });
+        let deferral = Deferral { item, attempts: 0, report, pass: pass + 1, place: super::Place::Inbox, mark: None };
+        sync.deferred.insert(id.clone(), deferral);
     }
 }
 

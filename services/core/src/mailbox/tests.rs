@@ -77,7 +77,7 @@ fn item(id: &str) -> Item {
 }
 
 fn poison(id: &str) -> ItemOutcome {
-    ItemOutcome { item: item(id), result: ItemResult::Failed(Report::new(Code::ItemUnreadable, "")), facts: None }
+    ItemOutcome::new(item(id), ItemResult::Failed(Report::new(Code::ItemUnreadable, "")))
 }
 
 fn dispose(id: &str, new_id: Option<&str>) -> CycleCommand {

@@ -44,13 +44,27 @@ pub fn read_verdict(verdict: stored::Verdict) -> Option<Verdict> {
 }
 
 pub fn write_deferral(deferral: &Deferral) -> stored::Deferral {
-    let Deferral { item, attempts, report: fault, pass } = deferral;
-    stored::Deferral { item: Some(write_item(item)), attempts: *attempts, report: Some(report(fault)), pass: *pass }
+    let Deferral { item, attempts, report: fault, pass, place, mark } = deferral;
+    stored::Deferral {
+        item: Some(write_item(item)),
+        attempts: *attempts,
+        report: Some(report(fault)),
+        pass: *pass,
+        place: Some(write_place(place)),
+        mark: write_mark(*mark),
+    }
 }
 
 pub fn read_deferral(deferral: stored::Deferral) -> Option<Deferral> {
-    let stored::Deferral { item, attempts, report, pass } = deferral;
-    Some(Deferral { item: read_item(item?)?, attempts, report: read_report(report?), pass })
+    let stored::Deferral { item, attempts, report, pass, place, mark } = deferral;
+    Some(Deferral {
+        item: read_item(item?)?,
+        attempts,
+        report: read_report(report?),
+        pass,
+        place: maybe(place, read_place)?.unwrap_or_default(),
+        mark: read_mark(mark)?,
+    })
 }
 
 pub fn write_item(item: &Item) -> stored::Item {

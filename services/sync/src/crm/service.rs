@@ -73,7 +73,11 @@ impl Crm for CrmServiceClient<Channel> {
 
     async fn untrack(&self, email_id: Uuid, mailbox_id: Uuid) -> Result<(), Refused> {
         let request = UntrackEmailRequest { email_id: email_id.to_string(), mailbox_id: mailbox_id.to_string() };
-        self.clone().untrack_email(request).await.map(drop).map_err(|error| refused(&error))
+        match self.clone().untrack_email(request).await {
+            // A connector without categories.
+            Err(error) if error.code() == Grpc::Unimplemented => Ok(()),
+            answer => answer.map(drop).map_err(|error| refused(&error)),
+        }
     }
 
     async fn impose(&self, mailbox_id: Uuid, folder_id: &str, regarding: Uuid) -> Result<u32, Refused> {
@@ -82,8 +86,12 @@ impl Crm for CrmServiceClient<Channel> {
             folder_id: folder_id.to_owned(),
             regarding_id: regarding.to_string(),
         };
-        let answer = self.clone().impose_regarding(request).await.map_err(|error| refused(&error))?;
-        Ok(answer.into_inner().changed)
+        match self.clone().impose_regarding(request).await {
+            Ok(answer) => Ok(answer.into_inner().changed),
+            // A connector without tracked folders.
+            Err(error) if error.code() == Grpc::Unimplemented => Ok(0),
+            Err(error) => Err(refused(&error)),
+        }
     }
 
     async fn outbox(&self, mailbox_address: &str, limit: u32) -> Result<Vec<Queued>, Refused> {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use postroad_core::{
-    mailbox::{Amendment, Cycles, Decision, Disposal, Event, ItemResult, Listed, Mailbox, Mark, Place, Verdict},
+    mailbox::{
+        Amendment, Cycles, Decision, Disposal, Event, ItemOutcome, ItemResult, Listed, Mailbox, Mark, Place, Verdict,
+    },
     organization::Settings,
 };
 use uuid::Uuid;
@@ -22,17 +24,18 @@ struct History {
     is_decided: bool,
 }
 
-/// What follows from changes of messages. The CRM is told at once; the amendment is committed with the cursor.
+/// What follows from changes of messages, and what failed of it. The CRM is told at once; the amendments are committed with the cursor.
 pub async fn amend(
     cycle: &Cycle<'_>,
     exchange: &dyn Exchange,
     mailbox: &Mailbox,
     updated: &[Listed],
     settings: &Settings,
-) -> Result<Vec<Amendment>, Stop> {
+) -> Result<(Vec<Amendment>, Vec<ItemOutcome>), Stop> {
     let mut amendments = Vec::new();
+    let mut failed = Vec::new();
     if !settings.track_categorized || !is_users(mailbox) {
-        return Ok(amendments);
+        return Ok((amendments, failed));
     }
     // The one change that Postroad made itself; another one that came with it is seen with the next change.
     let is_own = |listed: &&Listed| {
@@ -49,12 +52,17 @@ pub async fn amend(
                 let met = Met { place: Place::Inbox, mark: Some(Mark::Category), is_unwrapped: false };
                 let wanted = [Wanted { item: listed.item.clone(), met }];
                 let outcomes = fetching::promote_all(cycle.worker, exchange, mailbox, &wanted, settings).await?;
-                amendments.extend(outcomes.into_iter().filter_map(|outcome| match outcome.result {
-                    ItemResult::Promoted { email_id, .. } => {
-                        Some(Amendment::Tracked { item: outcome.item, email_id, mark: Mark::Category })
+                for outcome in outcomes {
+                    match outcome.result {
+                        ItemResult::Promoted { email_id, .. } => {
+                            let (item, mark) = (outcome.item, Mark::Category);
+                            amendments.push(Amendment::Tracked { item, email_id, mark });
+                        }
+                        // Tried again with the others that failed.
+                        ItemResult::Failed(_) => failed.push(ItemOutcome { is_by_hand: true, ..outcome }),
+                        ItemResult::Skipped(_) => {}
                     }
-                    ItemResult::Skipped(_) | ItemResult::Failed(_) => None,
-                }));
+                }
             }
             (Some(email_id), false) if known.is_marked => {
                 let untracked = cycle.worker.crm.untrack(email_id, cycle.id).await;
@@ -64,7 +72,7 @@ pub async fn amend(
             _ => {}
         }
     }
-    Ok(amendments)
+    Ok((amendments, failed))
 }
 
 /// What the journal says about messages in this mailbox, by item id. Each commit is read once, however many messages it decided.

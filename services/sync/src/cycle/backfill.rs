@@ -66,5 +66,5 @@ async fn page(exchange: &dyn Exchange, from: From, before: Timestamp) -> Result<
 }
 
 const fn skip(item: postroad_core::mailbox::Item, reason: Reason) -> ItemOutcome {
-    ItemOutcome { item, result: ItemResult::Skipped(reason), facts: None }
+    ItemOutcome::new(item, ItemResult::Skipped(reason))
 }

@@ -1,6 +1,6 @@
 //! Fetching and promoting the wanted messages. A poison message never blocks the others: the batch is shrunk to one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use postroad_core::{
@@ -36,6 +36,7 @@ pub async fn promote_all(
 ) -> Result<Vec<ItemOutcome>, Stop> {
     let mut batches: VecDeque<Vec<(Wanted, u32)>> =
         wanted.chunks(BATCH).map(|items| items.iter().map(|item| (item.clone(), 0)).collect()).collect();
+    let met: HashMap<&str, &Met> = wanted.iter().map(|one| (one.item.id.as_str(), &one.met)).collect();
     let mut outcomes = Vec::with_capacity(wanted.len());
     while let Some(batch) = batches.pop_front() {
         let ids: Vec<_> = batch.iter().map(|(one, _)| one.item.id.clone()).collect();
@@ -70,6 +71,12 @@ pub async fn promote_all(
             .try_collect()
             .await?;
         outcomes.extend(promoted);
+    }
+    for outcome in &mut outcomes {
+        if let Some(met) = met.get(outcome.item.id.as_str()) {
+            outcome.place = met.place.clone();
+            outcome.mark = met.mark;
+        }
     }
     Ok(outcomes)
 }
@@ -182,16 +189,16 @@ async fn promote(
 fn refusal(item: Item, facts: Option<Facts>, refused: Refused) -> Result<ItemOutcome, Stop> {
     match refused {
         Refused::Message(report) => {
-            Ok(ItemOutcome { item, result: ItemResult::Failed(report), facts: facts.map(Box::new) })
+            Ok(ItemOutcome { facts: facts.map(Box::new), ..ItemOutcome::new(item, ItemResult::Failed(report)) })
         }
         Refused::Unavailable(report) => Err(Stop::Fault(report)),
     }
 }
 
 fn decided(item: Item, result: ItemResult, facts: Facts) -> ItemOutcome {
-    ItemOutcome { item, result, facts: Some(Box::new(facts)) }
+    ItemOutcome { facts: Some(Box::new(facts)), ..ItemOutcome::new(item, result) }
 }
 
 const fn outcome(item: Item, result: ItemResult) -> ItemOutcome {
-    ItemOutcome { item, result, facts: None }
+    ItemOutcome::new(item, result)
 }

@@ -58,7 +58,9 @@ pub async fn receive(
     let (skipped, wanted) = judge(cycle, &mailbox, profile, &looked, settings);
     let mut outcomes = skipped;
     outcomes.extend(fetching::promote_all(cycle.worker, exchange, &mailbox, &wanted, settings).await?);
-    let amendments = amendment::amend(cycle, exchange, &mailbox, &looked_updates(&looked), settings).await?;
+    let amended = amendment::amend(cycle, exchange, &mailbox, &looked_updates(&looked), settings).await?;
+    let (amendments, failed) = amended;
+    outcomes.extend(failed);
     let tried = outcomes.iter().any(|outcome| matches!(outcome.result, ItemResult::Failed(_)));
     let more = looked.iter().any(|one| one.changes.more);
     let has_updates = looked.iter().any(|one| !one.changes.updated.is_empty());
@@ -174,9 +176,7 @@ fn judge(
 ) -> (Vec<ItemOutcome>, Vec<Wanted>) {
     let from = mailbox.process_email_from(profile.settings.process_email_from);
     let mut skipped = Vec::new();
-    let deferred = cycle.deferred(mailbox).into_iter();
-    let inbox = |item| Wanted { item, met: Met { place: Place::Inbox, mark: None, is_unwrapped: false } };
-    let mut wanted: Vec<Wanted> = deferred.map(inbox).collect();
+    let mut wanted = cycle.deferred(mailbox);
     for (place, listed) in looked.iter().flat_map(|one| one.changes.listed.iter().map(|listed| (&one.place, listed))) {
         if mailbox.sync.deferred.contains_key(&listed.item.id) {
             continue;
@@ -189,7 +189,7 @@ fn judge(
         match judge_listed(listed, mark.is_some(), mailbox.settings.filtering_method, from) {
             Some(reason) => {
                 let (item, result) = (listed.item.clone(), ItemResult::Skipped(reason));
-                skipped.push(ItemOutcome { item, result, facts: None });
+                skipped.push(ItemOutcome { place: place.clone(), mark, ..ItemOutcome::new(item, result) });
             }
             None => {
                 let met = Met { place: place.clone(), mark, is_unwrapped: false };
