@@ -1,5 +1,7 @@
 //! The aggregate of an email activity: promoted from mailboxes, or queued, claimed and sent.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -114,7 +116,10 @@ impl Aggregate for Rules {
             }
             Command::Report { attempt, status, failure, failure_code } => {
                 let (_, delivery) = delivery(state.as_ref(), *attempt)?;
-                let is_known = delivery.status == *status && delivery.failure == *failure;
+                // Tried again by itself: only the reason is new.
+                let is_status_known = *status == Status::PendingSend || delivery.status == *status;
+                let is_known =
+                    is_status_known && delivery.failure == *failure && delivery.failure_code == *failure_code;
                 // What was sent stays sent, whoever says something else later.
                 if is_known || delivery.status == Status::Sent {
                     return Ok(Vec::new());
@@ -163,7 +168,7 @@ fn promote(state: Option<&Activity>, wanted: &Promote, at: Timestamp) -> Vec<Eve
     let source = wanted.source.clone();
     let items = |known: &[(Uuid, Timestamp)]| {
         let new = wanted.queues.iter().filter(|queue| known.iter().all(|(other, _)| other != *queue));
-        let queues: Vec<Uuid> = new.copied().collect();
+        let queues: Vec<Uuid> = new.copied().collect::<BTreeSet<_>>().into_iter().collect();
         (!queues.is_empty()).then_some(Event::QueueItemsAdded { queues, at })
     };
     let Some(activity) = state else {
@@ -216,8 +221,10 @@ fn apply(activity: &mut Activity, event: &Event) {
         }
         Event::Reported { status, failure, failure_code, .. } => {
             if let Some(delivery) = &mut activity.email.delivery {
-                // Tried again by itself: it is still claimed.
-                delivery.status = if *status == Status::PendingSend { Status::Sending } else { *status };
+                // Tried again by itself: who had claimed it still has.
+                if *status != Status::PendingSend {
+                    delivery.status = *status;
+                }
                 delivery.failure.clone_from(failure);
                 delivery.failure_code.clone_from(failure_code);
             }
@@ -236,6 +243,8 @@ fn apply(activity: &mut Activity, event: &Event) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::email::{Direction, activity_id};
 
@@ -388,5 +397,40 @@ mod tests {
         moved.email.regarding_id = Some(Uuid::from_u128(5));
         let state = done(state, Command::Promote(Box::new(moved)));
         assert_eq!(state.unwrap().email.regarding_id, Some(Uuid::from_u128(5)));
+    }
+
+    fn any_command() -> impl Strategy<Value = Command> {
+        prop_oneof![
+            (1_u128..4, prop::collection::vec(1_u128..4, 0..3), any::<bool>()).prop_map(|(mailbox, queues, adds)| {
+                Command::Promote(Box::new(Promote { adds_queue_items: adds, ..promote(mailbox, &queues) }))
+            }),
+            (1_u128..4).prop_map(|mailbox| Command::Untrack { mailbox_id: Uuid::from_u128(mailbox) }),
+            prop::option::of(1_u128..4).prop_map(|id| Command::SetRegarding { regarding_id: id.map(Uuid::from_u128) }),
+            Just(Command::Queue(Box::new(outgoing()))),
+            (1_u32..3).prop_map(claim),
+            (1_u32..3, prop::sample::select(vec![Status::Sent, Status::Failed, Status::PendingSend]))
+                .prop_map(|(attempt, status)| report(attempt, status)),
+            Just(Command::Resend),
+        ]
+    }
+
+    proptest! {
+        /// Whoever repeats what he has no answer to changes nothing by it; only queueing again is another attempt.
+        #[test]
+        fn every_command_is_idempotent(commands in prop::collection::vec(any_command(), 0..40)) {
+            let mut state = None;
+            for command in commands {
+                let Ok(events) = Rules::decide(&state, &command, &NOW) else { continue };
+                state = Rules::fold(state, &events);
+                match (&command, Rules::decide(&state, &command, &NOW)) {
+                    (Command::Resend, again) => prop_assert!(again.is_err()),
+                    (_, again) => prop_assert!(again.is_ok_and(|events| events.is_empty())),
+                }
+                let activity = state.as_ref().unwrap();
+                let mailboxes: BTreeSet<_> =
+                    activity.sources.iter().map(|source| source.mailbox_id).collect();
+                prop_assert_eq!(mailboxes.len(), activity.sources.len());
+            }
+        }
     }
 }

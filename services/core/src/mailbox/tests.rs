@@ -194,6 +194,103 @@ fn a_poison_item_is_tried_five_times_then_moved() {
 }
 
 #[test]
+fn without_the_folder_a_poison_item_gets_the_category_and_can_be_tried_again() {
+    let facts = |now| CycleFacts { move_failed_emails: false, ..cycle_facts(now) };
+    let mut state = enabled();
+    for attempt in 1..=5 {
+        let events = Cycles::decide(&state, &finish(vec![poison("p")]), &facts(at(attempt))).unwrap();
+        state = Cycles::fold(state, &events);
+    }
+    let sync = &state.live().unwrap().sync;
+    assert_eq!(sync.to_dispose.get("p"), Some(&Disposal::UndeliverableCategory));
+    assert!(sync.undeliverable.contains_key("p") && sync.deferred.is_empty());
+    let state = admin(state, AdminCommand::Retry { message: Some("p@x".into()) });
+    let deferral = &state.live().unwrap().sync.deferred["p"];
+    assert_eq!((deferral.attempts, deferral.pass), (0, 1));
+    let unknown = AdminCommand::Retry { message: Some("q@x".into()) };
+    assert_eq!(Administration::decide(&state, &unknown, &admin_facts()).unwrap_err().code, Code::NotFound);
+}
+
+fn tracked(id: &str) -> ItemOutcome {
+    let acceptance = Acceptance {
+        address: "ada@contoso.example".into(),
+        method: FilteringMethod::AllMessages,
+        correlation: None,
+        mark: None,
+    };
+    let result = ItemResult::Promoted { email_id: Uuid::from_u128(7), created: true, acceptance };
+    ItemOutcome::new(item(id), result)
+}
+
+#[test]
+fn tracked_messages_are_marked_or_deleted_as_set() {
+    let disposal = |state: &State| state.live().unwrap().sync.to_dispose.get("a").copied();
+    let state = cycle(enabled(), finish(vec![tracked("a")]), at(1));
+    assert_eq!(disposal(&state), Some(Disposal::TrackedCategory));
+    let unmarked = CycleFacts { marks_tracked: false, ..cycle_facts(at(1)) };
+    let events = Cycles::decide(&enabled(), &finish(vec![tracked("a")]), &unmarked).unwrap();
+    assert_eq!(disposal(&Cycles::fold(enabled(), &events)), None);
+    let queue = Draft { kind: Some(Kind::Queue(Uuid::from_u128(5))), delete_after_processing: true, ..draft() };
+    let state = admin(State::Absent, AdminCommand::Create { id: Uuid::from_u128(9), draft: queue, sealed: None });
+    let state = cycle(state, CycleCommand::Claim { worker: "one".into() }, at(0));
+    assert_eq!(disposal(&cycle(state, finish(vec![tracked("a")]), at(1))), Some(Disposal::DeletedItems));
+}
+
+/// Spec §12, check 15: the effective date is the later one; lowering it plans a backfill up to where mail was judged.
+#[test]
+fn check_15_a_lowered_date_plans_a_backfill() {
+    let from = |second| CycleFacts { from: From(Some(at(second))), ..cycle_facts(at(500)) };
+    let state = Cycles::fold(enabled(), &Cycles::decide(&enabled(), &finish(vec![poison("p")]), &from(100)).unwrap());
+    assert_eq!(state.live().unwrap().sync.judged_from, Some(From(Some(at(100)))));
+    let plan = |second| CycleCommand::PlanBackfill { epoch: 1, from: From(Some(at(second))), total: 40 };
+    assert!(Cycles::decide(&state, &plan(200), &from(200)).unwrap().is_empty(), "a later date reads nothing");
+    let state = Cycles::fold(state.clone(), &Cycles::decide(&state, &plan(10), &from(10)).unwrap());
+    let backfill = state.live().unwrap().sync.backfill.clone().unwrap();
+    assert_eq!((backfill.from, backfill.before, backfill.total, backfill.pass), (From(Some(at(10))), at(100), 40, 1));
+    let step = |is_last| {
+        let step = BackfillStep { before: at(50), read: 25, is_last };
+        let page = Page { backfill: Some(step), outcomes: vec![tracked("old")], ..Page::default() };
+        CycleCommand::Finish { epoch: 1, started_at: at(0), trigger: Trigger::Timer, page: Box::new(page) }
+    };
+    let state = cycle(state, step(false), at(501));
+    let backfill = state.live().unwrap().sync.backfill.clone().unwrap();
+    assert_eq!((backfill.before, backfill.done), (at(50), 25));
+    assert!(
+        admin(state.clone(), AdminCommand::PauseBackfill(true))
+            .live()
+            .unwrap()
+            .sync
+            .backfill
+            .clone()
+            .unwrap()
+            .is_paused
+    );
+    assert!(cycle(state, step(true), at(502)).live().unwrap().sync.backfill.is_none());
+}
+
+/// Spec §12, check 14: the 26th folder is refused, and queues have none.
+#[test]
+fn check_14_folders_are_limited_and_for_users_only() {
+    let settings = crate::organization::Settings::default();
+    let track = |number: u32| AdminCommand::TrackFolder {
+        folder_id: format!("F{number}"),
+        folder: TrackedFolder { name: format!("{number}"), regarding: Uuid::from_u128(1) },
+        settings: Box::new(settings.clone()),
+    };
+    let mut state = enabled();
+    for number in 0..25 {
+        state = admin(state, track(number));
+    }
+    let refusal = Administration::decide(&state, &track(25), &admin_facts()).unwrap_err();
+    assert_eq!((refusal.code, refusal.field.as_str()), (Code::ValueOutOfRange, "folder"));
+    assert!(Administration::decide(&state, &track(3), &admin_facts()).unwrap().is_empty(), "tracked already");
+    let queue = Draft { kind: Some(Kind::Queue(Uuid::from_u128(5))), ..draft() };
+    let queue = admin(State::Absent, AdminCommand::Create { id: Uuid::from_u128(9), draft: queue, sealed: None });
+    let refusal = Administration::decide(&queue, &track(0), &admin_facts()).unwrap_err();
+    assert_eq!(refusal.code, Code::FieldNotApplicable);
+}
+
+#[test]
 fn another_address_is_another_mailbox() {
     let state = cycle(enabled(), finish(vec![poison("p")]), at(1));
     let draft = Draft { address: "ada.king@contoso.example".into(), ..draft() };

@@ -311,3 +311,43 @@ fn count_of(number: u64, noun: &str) -> String {
 fn count_times(number: u32) -> String {
     if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::mailbox::{FilteringMethod, Item, RULE_VERSION};
+
+    fn recipient(is_named: bool) -> Recipient {
+        Recipient {
+            address: "ada@contoso.example".into(),
+            method: FilteringMethod::Responses,
+            is_named,
+            kind: None,
+            is_forwarding: false,
+        }
+    }
+
+    /// An example of each reason.
+    #[rstest]
+    #[case(Reason::FilteringMethod, "No email messages")]
+    #[case(Reason::NotAccepted(vec![recipient(true)]), "ada@contoso.example accepts \"Email messages in response to CRM email\"")]
+    #[case(Reason::NotNamed(vec![recipient(false)]), "Bcc or a distribution list")]
+    #[case(Reason::Internal(Some(Uuid::nil())), "the CRM has it as the sent email activity")]
+    #[case(Reason::Internal(None), "a user or queue sent it")]
+    #[case(Reason::Protected, "protected (IRM)")]
+    #[case(Reason::InvalidForward, "not forwarded as an attachment")]
+    #[case(Reason::NotForwarded, "no mailbox that the forwarded message names")]
+    #[case(Reason::BeforeProcessEmailFrom(Timestamp::UNIX_EPOCH), "before Process Email From, 1970-01-01")]
+    #[case(Reason::NotEmail("IPM.Post".into()), "class IPM.Post")]
+    #[case(Reason::Gone, "deleted or moved")]
+    fn each_reason_is_told(#[case] reason: Reason, #[case] told: &str) {
+        let item = Item { id: "a".into(), message_id: Some("<a@x>".into()), received: None };
+        let decision = Decision::NotTracked(reason);
+        let verdict = Verdict { item, decision, rule_version: RULE_VERSION, pass: 0, facts: None, disposal: None };
+        let sentence = verdict_sentence(&verdict);
+        assert!(sentence.contains("<a@x> was not tracked") && sentence.contains(told), "{sentence}");
+    }
+}
