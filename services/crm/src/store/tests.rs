@@ -1,10 +1,11 @@
 use jiff::{SignedDuration, Timestamp};
 use postroad_core::{
-    EmailAddress,
-    email::{self, Direction, Email, Party, Role, Source},
+    Aggregate as _, EmailAddress,
+    email::{self, Command, Delivery, Direction, Email, Party, Promote, Role, Source, Status},
     record::{self, Kind, Record},
 };
 use postroad_journal::{Actor, Commit};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -72,7 +73,7 @@ fn store(messages: u128) -> Store {
     for number in 1..=messages {
         let subject = if number % 10 == 0 { "Invoice ÄRGER" } else { "Hello" };
         let email = message(number, i64::try_from(number).unwrap(), subject, "ada@fabrikam.example");
-        store.write(|view| view.email(email.id, 1, &[promoted(&email, if number % 2 == 0 { 2 } else { 1 })]));
+        store.write(|view| view.email(email.id, 1, &[promoted(&email, if number.is_multiple_of(2) { 2 } else { 1 })]));
     }
     store
 }
@@ -219,4 +220,83 @@ async fn waiting_for_a_commit_ends_when_it_is_folded() {
     assert!(store.read(|view| view.by_id(id).is_some()));
     store.fold(Followed::CaughtUp);
     store.caught_up().await;
+}
+
+/// A command to one of four emails, the even ones of which are sent.
+fn command(number: u128, choice: u8, mailbox: u128) -> Command {
+    let mut email = message(number, 1, "Hello", "ada@fabrikam.example");
+    email.conversation_index = vec![7; 22];
+    let is_sent = number.is_multiple_of(2);
+    match choice {
+        0 if is_sent => {
+            email.direction = Direction::Outgoing;
+            email.message_id = None;
+            email.received_at = None;
+            email.delivery = Some(Delivery {
+                status: Status::PendingSend,
+                attempt: 1,
+                send_after: None,
+                queued_at: Timestamp::UNIX_EPOCH,
+                sending_mailbox: "m1@contoso.example".into(),
+                failure: String::new(),
+                failure_code: String::new(),
+            });
+            Command::Queue(Box::new(email))
+        }
+        1 => Command::Untrack { mailbox_id: Uuid::from_u128(mailbox) },
+        2 => Command::SetRegarding { regarding_id: Some(Uuid::from_u128(mailbox)) },
+        3 => {
+            let message_id = format!("<{number}@mail.example>");
+            Command::Claim { attempt: 1, message_id, token: format!("CRM:000{number}") }
+        }
+        4 | 5 => {
+            let status = if choice == 4 { Status::Sent } else { Status::Failed };
+            Command::Report { attempt: 1, status, failure: String::new(), failure_code: String::new() }
+        }
+        6 => Command::Resend,
+        _ => {
+            let source = Source {
+                mailbox_id: Uuid::from_u128(mailbox),
+                mailbox_address: format!("m{mailbox}@contoso.example"),
+                folder_id: if choice.is_multiple_of(2) { "F".into() } else { String::new() },
+                is_untracked: false,
+            };
+            let queues = vec![Uuid::from_u128(mailbox)];
+            Command::Promote(Box::new(Promote { email, source, queues, adds_queue_items: choice > 8 }))
+        }
+    }
+}
+
+proptest! {
+    /// INV-9: a view that folded every commit as it came holds what one has that folds each email's history at once: no
+    /// index keeps anything of what was before.
+    #[test]
+    fn a_view_holds_nothing_of_what_was_before(
+        choices in prop::collection::vec((1_u128..5, 0_u8..11, 1_u128..4), 0..60),
+    ) {
+        let (mut running, mut histories) = (View::default(), Vec::<(Uuid, u64, Vec<email::Event>)>::new());
+        for (sequence, (number, choice, mailbox)) in (1_u64..).zip(choices) {
+            let id = Uuid::from_u128(number);
+            let state = running.activity(id).map(|row| row.activity.clone());
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(i64::try_from(sequence).unwrap());
+            let decided = email::Rules::decide(&state, &command(number, choice, mailbox), &now);
+            let events = decided.unwrap_or_default();
+            if events.is_empty() {
+                continue;
+            }
+            running.email(id, sequence, &events);
+            match histories.iter_mut().find(|(known, ..)| *known == id) {
+                Some((_, last, history)) => {
+                    *last = sequence;
+                    history.extend(events);
+                }
+                None => histories.push((id, sequence, events)),
+            }
+        }
+        let mut rebuilt = View::default();
+        for (id, sequence, history) in histories {
+            rebuilt.email(id, sequence, &history);
+        }
+        prop_assert_eq!(running, rebuilt);
+    }
 }

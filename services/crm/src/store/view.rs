@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -102,7 +103,7 @@ impl View {
         if let Some(record) = &before {
             self.by_name.remove(&name_key(record));
             for address in &record.addresses {
-                self.forget(&address.key(), id);
+                remove(&mut self.by_address, &address.key(), &id);
             }
         }
         if let Some(record) = record::Rules::fold(before, events) {
@@ -111,14 +112,6 @@ impl View {
                 self.by_address.entry(address.key()).or_default().insert(id);
             }
             self.records.insert(id, record);
-        }
-    }
-
-    fn forget(&mut self, address: &str, id: Uuid) {
-        let Some(ids) = self.by_address.get_mut(address) else { return };
-        ids.remove(&id);
-        if ids.is_empty() {
-            self.by_address.remove(address);
         }
     }
 
@@ -159,19 +152,15 @@ impl View {
     fn unlink(&mut self, activity: &Activity) {
         let id = activity.email.id;
         self.newest.remove(&Position::of(activity));
-        if let Some(delivery) = &activity.email.delivery
-            && let Some(waiting) = self.outbox.get_mut(&mailbox_key(&delivery.sending_mailbox))
-        {
-            waiting.remove(&(delivery.queued_at, id));
+        if let Some(delivery) = &activity.email.delivery {
+            let mailbox = mailbox_key(&delivery.sending_mailbox);
+            remove(&mut self.outbox, &mailbox, &(delivery.queued_at, id));
+            remove(&mut self.by_mailbox, &mailbox, &Position::of(activity));
         }
         for source in &activity.sources {
-            if let Some(emails) = self.by_folder.get_mut(&(source.mailbox_id, source.folder_id.clone())) {
-                emails.remove(&id);
-            }
+            remove(&mut self.by_folder, &(source.mailbox_id, source.folder_id.clone()), &id);
             for key in [source.mailbox_id.to_string(), mailbox_key(&source.mailbox_address)] {
-                if let Some(positions) = self.by_mailbox.get_mut(&key) {
-                    positions.remove(&Position::of(activity));
-                }
+                remove(&mut self.by_mailbox, &key, &Position::of(activity));
             }
         }
     }
@@ -339,6 +328,16 @@ impl View {
 /// Where a record stands in the list by name.
 pub fn name_key(record: &Record) -> (String, Uuid) {
     (record.name.to_lowercase(), record.id)
+}
+
+/// Takes a value out of an index; a key that has none left goes too.
+fn remove<K: Eq + Hash, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
 }
 
 fn mailbox_key(text: &str) -> String {
