@@ -300,3 +300,30 @@ proptest! {
         prop_assert_eq!(running, rebuilt);
     }
 }
+
+proptest! {
+    /// Smart matching finds the newest like email, as comparing with every one would.
+    #[test]
+    fn smart_matching_misses_nothing(
+        emails in prop::collection::vec(("[ab]( [cd])?", prop::sample::subsequence(vec!["a@x", "b@x", "c@x", "d@x"], 0..4)), 1..20),
+        least_addresses in 1_usize..4,
+    ) {
+        let mut view = View::default();
+        let settings = view.settings().smart.clone();
+        let known = |(number, (subject, addresses)): (u128, &(String, Vec<&str>))| {
+            (Uuid::from_u128(number), email::Alike::of(subject, addresses.iter().copied(), &settings))
+        };
+        let known: Vec<_> = (1_u128..).zip(&emails).map(known).collect();
+        let (_, last) = known.last().unwrap();
+        for (number, (subject, addresses)) in (1_u128..).zip(&emails) {
+            let mut email = message(number, 1, subject, "");
+            let from = email.parties.remove(0);
+            email.parties.extend(addresses.iter().map(|&address| Party { address: address.into(), ..from.clone() }));
+            view.email(email.id, 1, &[promoted(&email, 1)]);
+        }
+        let smart = Smart { wanted: last.clone(), delta: 0, least_addresses };
+        let found = view.answered(&Answering { smart: Some(smart), ..Answering::default() });
+        let expected = known.iter().rev().find(|(_, alike)| last.is_like(alike, 0, least_addresses));
+        prop_assert_eq!(found.first().map(|one| one.email_id), expected.map(|(id, _)| *id));
+    }
+}

@@ -75,10 +75,13 @@ impl View {
 
     /// The newest email with like subject and addresses.
     fn alike(&self, smart: &Smart, own: &[Uuid]) -> Option<Uuid> {
-        let mut candidates: BTreeSet<(Timestamp, Uuid)> = BTreeSet::new();
-        for address in &smart.wanted.addresses {
-            candidates.extend(self.by_party.get(address).into_iter().flatten());
-        }
+        let addresses = smart.wanted.addresses.iter();
+        let mut emails: Vec<_> = addresses.map(|address| self.by_party.get(address)).collect();
+        emails.sort_by_key(|emails| emails.map_or(0, BTreeSet::len));
+        // Who shares so many of the addresses has one of the rarest: the mailbox's own address, which all its emails have, is not searched.
+        let enough = (emails.len() + 1).saturating_sub(smart.least_addresses);
+        let rarest = emails.into_iter().take(enough).flatten().flatten();
+        let candidates: BTreeSet<(Timestamp, Uuid)> = rarest.copied().collect();
         let is_like = |id: &Uuid| {
             let Some(row) = self.emails.get(id) else { return false };
             let email = &row.activity.email;
