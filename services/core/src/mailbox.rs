@@ -36,7 +36,7 @@ pub use evolution::evolve;
 pub use failure::RetryPolicy;
 pub use folder::TrackedFolder;
 pub use reconsideration::{Reconsidered, Trial, reconsider, retry};
-pub use schedule::{Due, due, is_first_of_hour};
+pub use schedule::{Due, Polling, due, is_first_of_hour};
 pub use sending::{Confirmation, SendCommand, SendEvent, Sending, Stage};
 pub use timeline::{fact_sentences, reason_sentence, sentences, verdict_sentence};
 pub use verdict::{Decision, Disposal, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
@@ -360,6 +360,8 @@ pub enum Trigger {
     Probe,
     /// More was left from the attempt before.
     Continuation,
+    /// Exchange or the CRM said that something is there.
+    Notified,
 }
 
 /// The outcome of a test for one direction; `None` where the direction is not synchronized.

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv;
-use futures::TryStreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 /// Why leases could not be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,15 @@ pub struct Lease {
     pub deadline: Instant,
     value: String,
     revision: u64,
+}
+
+/// What happened to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Whether it was given back; otherwise it was acquired or renewed.
+    pub is_given_back: bool,
 }
 
 /// The leases of one kind; a cheap clone.
@@ -75,6 +84,18 @@ impl Leases {
             Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
             Err(error) => Err(text(error)),
         }
+    }
+
+    /// Every acquisition, renewal and return of a key from now on; not the end of one that ran out. Ends when NATS forgets who
+    /// listens: to be called again then.
+    pub async fn watch(&self) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
+        let watch = self.bucket.watch_all().await.map_err(text)?;
+        let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
+        Ok(watch
+            .take_while(|entry| std::future::ready(entry.is_ok()))
+            .filter_map(|entry| std::future::ready(entry.ok()))
+            .map(change)
+            .boxed())
     }
 
     /// The keys that are held by anybody.

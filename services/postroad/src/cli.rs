@@ -6,7 +6,7 @@ use postroad_rig::Role;
 use crate::{
     command::{
         activity, alert, config, doctor, email, fault, key, locate, mailbox, organization, profile, queue, record,
-        rules,
+        rules, server, sync,
     },
     failure::{Exit, Failure},
     role,
@@ -36,6 +36,8 @@ Find out what happened:
   postroad mailbox explain ada@contoso.example --not-tracked
   postroad mailbox audit ada@contoso.example
   postroad alert list
+  postroad sync status
+  postroad server status
   postroad doctor --config postroad.toml
 
 Exit codes: 0 done, 1 failed, 2 refused or misused, 3 a role does not answer, 4 some mailboxes failed their test.";
@@ -75,6 +77,8 @@ enum Command {
     Record(record::Group),
     /// Alerts about profiles and mailboxes; with --config FILE and no subcommand, run the alert role
     Alert(alert::Group),
+    /// Mail servers: how they are asked, and what they taught
+    Server(server::Group),
     /// Check configuration, NATS, keys, roles and the SMTP relay
     Doctor(doctor::Doctor),
     /// Explain the faults that Postroad reports
@@ -85,8 +89,8 @@ enum Command {
     Config(config::Group),
     /// Run the locator role: Autodiscover and connection tests
     Locator,
-    /// Run the sync role: the mailboxes' cycles
-    Sync,
+    /// The workers; with --config FILE and no subcommand, run the sync role: the mailboxes' cycles
+    Sync(sync::Group),
     /// Run the crm role: the built-in record store
     Crm,
 }
@@ -98,7 +102,6 @@ impl Cli {
         match self.command {
             Command::All => Box::pin(role::all(&global)).await,
             Command::Locator => Box::pin(role::one(&global, Role::Locator)).await,
-            Command::Sync => Box::pin(role::one(&global, Role::Sync)).await,
             Command::Crm => Box::pin(role::one(&global, Role::Crm)).await,
             Command::Profile(group) => match group.command {
                 Some(command) => Box::pin(command.run(&mut global.session()?)).await,
@@ -108,6 +111,11 @@ impl Cli {
                 Some(command) => Box::pin(command.run(&mut global.session()?)).await,
                 None => role_or_help(&global, Role::Alert, config_given).await,
             },
+            Command::Sync(group) => match group.command {
+                Some(command) => Box::pin(command.run(&mut global.session()?)).await,
+                None => role_or_help(&global, Role::Sync, config_given).await,
+            },
+            Command::Server(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
             Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
@@ -124,7 +132,7 @@ impl Cli {
     }
 }
 
-/// The names of two groups are roles as well: a configuration makes them one.
+/// The names of some groups are roles as well: a configuration makes them one.
 async fn role_or_help(global: &Global, role: Role, config_given: bool) -> Result<Exit, Failure> {
     if config_given {
         return Box::pin(role::one(global, role)).await;

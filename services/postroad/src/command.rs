@@ -14,4 +14,6 @@ pub mod profile;
 pub mod queue;
 pub mod record;
 pub mod rules;
+pub mod server;
 mod step;
+pub mod sync;

@@ -52,6 +52,9 @@ described! {
     sync::v1::AuditMailboxResponse = "postroad.sync.v1.AuditMailboxResponse";
     sync::v1::Folder = "postroad.sync.v1.Folder";
     sync::v1::GetProgressResponse = "postroad.sync.v1.GetProgressResponse";
+    sync::v1::ListWorkersResponse = "postroad.sync.v1.ListWorkersResponse";
+    sync::v1::DrainWorkerResponse = "postroad.sync.v1.DrainWorkerResponse";
+    sync::v1::ServerStatus = "postroad.sync.v1.ServerStatus";
     alert::v1::Alert = "postroad.alert.v1.Alert";
     fault::v1::Fault = "postroad.fault.v1.Fault";
 }

@@ -33,6 +33,8 @@ pub use incoming::Wanted;
 pub enum End {
     /// Looked at again when it is due.
     Done,
+    /// The same, and nothing had come.
+    Idle,
     /// More is there already.
     More,
     /// Older mail is left to be read, after everybody's live mail.
@@ -64,6 +66,8 @@ struct Cycle<'a> {
     epoch: Option<u64>,
     /// The organization's settings, once they are known.
     settings: Option<Settings>,
+    /// Whether there was something to do.
+    has_worked: bool,
 }
 
 /// Runs one cycle.
@@ -74,7 +78,8 @@ pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
         return End::Done;
     };
     let epoch = (mailbox.sync.worker == worker.name).then_some(mailbox.sync.epoch);
-    let mut cycle = Cycle { worker, id, trigger, started_at: clock::now(), known, epoch, settings: None };
+    let mut cycle =
+        Cycle { worker, id, trigger, started_at: clock::now(), known, epoch, settings: None, has_worked: false };
     let result = cycle.attempt(&mailbox, &profile).await;
     cycle.end(result, &profile).await
 }
@@ -84,6 +89,10 @@ impl Cycle<'_> {
         if !mailbox.settings.allow_own_credentials
             && let Some(report) = self.worker.gate.closed(profile.id, profile.revision)
         {
+            return Err(Stop::Fault(report));
+        }
+        // A server that is down is not asked once for each of its mailboxes.
+        if let Some(report) = self.worker.outage(self.id) {
             return Err(Stop::Fault(report));
         }
         let place = self.place(mailbox, profile, None).await?;
@@ -107,7 +116,7 @@ impl Cycle<'_> {
     }
 
     async fn process(&mut self, mailbox: &Mailbox, profile: &Profile, place: &place::Place) -> Result<End, Stop> {
-        let exchange = self.worker.exchange.open(place).map_err(Stop::Fault)?;
+        let exchange = self.worker.open(self.id, mailbox, profile, place, true).map_err(Stop::Fault)?;
         let settings = self.worker.settings().await.map_err(Stop::Fault)?;
         self.settings = Some(settings.clone());
         let mut more = false;
@@ -150,6 +159,7 @@ impl Cycle<'_> {
 
     async fn start(&mut self) -> Result<(), Stop> {
         let trigger = self.trigger;
+        self.has_worked = true;
         self.commit(move |epoch| CycleCommand::Start { epoch, trigger }).await
     }
 
@@ -193,8 +203,13 @@ impl Cycle<'_> {
     async fn end(&mut self, result: Result<End, Stop>, profile: &Profile) -> End {
         let (started_at, trigger) = (self.started_at, self.trigger);
         let recorded = match result {
+            Ok(End::Done) if !self.has_worked => return End::Idle,
             Ok(end) => return end,
             Err(Stop::Refused) => return End::Done,
+            // The lease ran out in the middle: whoever has the mailbox now records what happens to it.
+            Err(Stop::Fault(report) | Stop::Exchange(Failure::Fault(report))) if report.code == Code::NotOwner => {
+                return End::Done;
+            }
             Err(Stop::Journal) => return End::Unrecorded,
             Err(Stop::Exchange(Failure::Throttled(wait, report))) => {
                 let until = throttled_until(clock::now(), wait);
@@ -254,8 +269,8 @@ fn decide(
     Ok(events)
 }
 
-/// At least five seconds even where Exchange suggests zero, at most an hour (PROTOCOL.md §5).
+/// When a back-off ends, by the clock that all workers share.
 fn throttled_until(now: Timestamp, wait: std::time::Duration) -> Timestamp {
-    let wait = wait.clamp(std::time::Duration::from_secs(5), std::time::Duration::from_secs(3600));
+    // Whatever is left of one: it is committed so that no worker sends anything before its end.
     jiff::SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(now)
 }

@@ -85,6 +85,11 @@ impl Directory {
         Some(look(mailbox, profile))
     }
 
+    /// Looks at a live profile in place.
+    pub fn with_profile<T>(&self, id: Uuid, look: impl FnOnce(&profile::Profile) -> T) -> Option<T> {
+        self.read().profiles.get(&id).and_then(|(state, _)| state.live()).map(look)
+    }
+
     /// The mailboxes that are live.
     pub fn mailboxes(&self) -> Vec<Uuid> {
         let view = self.read();

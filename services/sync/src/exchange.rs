@@ -12,8 +12,10 @@ use postroad_core::{
 use uuid::Uuid;
 
 mod ews;
+mod paced;
 
 pub use ews::Ews;
+pub use paced::Paced;
 
 /// What changed in a folder since a cursor.
 #[derive(Clone, Debug, Default)]

@@ -3,26 +3,31 @@
 //! - `directory`: profiles and mailboxes as the journal has them
 //! - `ownership`: which mailboxes this worker may process, and until when
 //! - `scheduler`: when each is processed
-//! - `connections`: how many of a profile at a time
+//! - `desk`: who waits for a turn
+//! - `pace`, `connections`: how fast servers and accounts are asked
 //! - `gate`: profiles whose credentials were rejected
 //! - `cycle`: what is done then
 //! - `message`, `tracking`: from a message to an activity: its parts, and what decides about it
 //! - `outbox`: sending, exactly once
 //! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
+//! - `fleet`: all workers together
 //! - `explain`, `past`: what was decided about messages, tried with other settings, and compared with the folders
 //! - `service`: gRPC
 
 mod connections;
 mod crm;
 mod cycle;
+mod desk;
 mod directory;
 mod exchange;
 mod explain;
+mod fleet;
 mod gate;
 mod lock;
 mod message;
 mod outbox;
 mod ownership;
+mod pace;
 mod past;
 mod place;
 mod scheduler;
@@ -42,6 +47,8 @@ pub async fn run(context: Context) -> Result<(), Error> {
     let ownership = Arc::clone(&worker.ownership);
     context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));
     context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
+    context.tasks.spawn("outages", pace::watch_outages(Arc::clone(&worker), context.shutdown.clone()));
+    context.tasks.spawn("fleet", fleet::answer(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     context.tasks.spawn("wake", service::wake(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     let routes =
         tonic::service::Routes::new(SyncServiceServer::new(service::Service::new(worker, context.nats.clone())));

@@ -54,5 +54,5 @@ pub async fn open(worker: &Worker, mailbox: &Mailbox, profile: &Profile) -> Resu
     let mut locator = worker.locator.clone();
     let domains = worker.directory.domains_of(profile.id);
     let place = place::find(&mut locator, &worker.keyring, mailbox, profile, domains, None).await?;
-    worker.exchange.open(&place)
+    worker.open(mailbox.id, mailbox, profile, &place, false)
 }

@@ -1,34 +1,35 @@
-//! Runs the cycles of the own mailboxes when they are due, so many at a time.
+//! Runs the cycles of the own mailboxes: each is looked at when its time has come, takes its turn at the desk, and reads one page.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use postroad_core::mailbox::{Due, Trigger};
-use postroad_rig::clock;
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::JoinSet,
+use postroad_core::{
+    mailbox::{Due, Trigger},
+    pace::Lane,
 };
+use postroad_rig::clock;
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     cycle::{self, End},
+    desk::Room,
     directory::Change,
     lock::lock,
+    pace::Route,
     worker::Worker,
 };
 
-/// When each mailbox is looked at next, and which have older mail to be read when nobody else waits.
+/// When each mailbox is looked at next.
 #[derive(Default)]
 struct Agenda {
     times: BTreeSet<(Timestamp, Uuid)>,
     by_mailbox: HashMap<Uuid, Timestamp>,
-    older: VecDeque<Uuid>,
 }
 
 impl Agenda {
@@ -53,148 +54,206 @@ impl Agenda {
     }
 }
 
+/// A turn that ended.
+struct Ended {
+    id: Uuid,
+    route: Route,
+    end: End,
+}
+
+struct Scheduler {
+    worker: Arc<Worker>,
+    agenda: Agenda,
+    /// Mailboxes that come back for more of the same: the next page, or older mail.
+    more: HashSet<Uuid>,
+    cycles: JoinSet<Ended>,
+}
+
 /// Runs cycles until shutdown, then lets those that run come to their end.
 pub async fn run(worker: Arc<Worker>, shutdown: CancellationToken) -> Result<(), String> {
     let Some(mut changes) = lock(&worker.changes).take() else { return Err("the scheduler runs already".to_owned()) };
-    let mut agenda = Agenda::default();
-    let mut cycles = JoinSet::new();
-    let slots = Arc::new(Semaphore::new(worker.concurrency));
     let mut owned = worker.ownership.watch();
-    look_at_all(&worker, &mut agenda);
+    let mut scheduler = Scheduler {
+        worker: Arc::clone(&worker),
+        agenda: Agenda::default(),
+        more: HashSet::new(),
+        cycles: JoinSet::new(),
+    };
+    scheduler.look_at_all();
     loop {
-        start_due(&worker, &mut agenda, &mut cycles, &slots);
-        let sleep = wait_until(agenda.next());
+        scheduler.call_due();
+        scheduler.start();
+        let sleep = scheduler.pause();
         tokio::select! {
             () = shutdown.cancelled() => break,
-            change = changes.recv() => note(&worker, &mut agenda, change, &mut changes),
-            _ = owned.changed() => look_at_all(&worker, &mut agenda),
-            () = worker.wake.notified() => {
-                let asked: Vec<_> = lock(&worker.asked).iter().copied().collect();
-                asked.into_iter().for_each(|id| look_at(&worker, &mut agenda, id));
-            }
-            Some(ended) = cycles.join_next(), if !cycles.is_empty() => {
-                let (id, end): (Uuid, End) = ended.map_err(|error| format!("a cycle panicked: {error}"))?;
-                finish(&worker, &mut agenda, id, end);
+            change = changes.recv() => scheduler.note(change, &mut changes),
+            _ = owned.changed() => scheduler.look_at_all(),
+            () = worker.wake.notified() => scheduler.look_at_asked(),
+            () = worker.pace.freed.notified() => scheduler.take_up_returned(),
+            Some(ended) = scheduler.cycles.join_next(), if !scheduler.cycles.is_empty() => {
+                scheduler.finish(ended.map_err(|error| format!("a cycle panicked: {error}"))?);
             }
             () = tokio::time::sleep(sleep) => {}
         }
     }
-    while cycles.join_next().await.is_some() {}
+    while scheduler.cycles.join_next().await.is_some() {}
     Ok(())
 }
 
-fn start_due(worker: &Arc<Worker>, agenda: &mut Agenda, cycles: &mut JoinSet<(Uuid, End)>, slots: &Arc<Semaphore>) {
-    while slots.available_permits() > 0 {
-        let (id, trigger) = match agenda.take_due(clock::now()) {
-            Some(id) => match worker.due(id, clock::now()) {
-                Due::Now(trigger) => (id, trigger),
-                Due::At(_) | Due::Never => {
-                    look_at(worker, agenda, id);
-                    continue;
-                }
-            },
-            // Older mail is read while no live mail waits, and never with the last slot.
-            None if slots.available_permits() > 1 || cycles.is_empty() => match agenda.older.pop_front() {
-                Some(id) if worker.may_read_older(id, clock::now()) => (id, Trigger::Continuation),
-                Some(_) => continue,
-                None => return,
-            },
-            None => return,
-        };
-        if !worker.ownership.holds(id) || lock(&worker.running).contains(&id) || !worker.connect(id) {
-            continue;
+impl Scheduler {
+    fn call_due(&mut self) {
+        while let Some(id) = self.agenda.take_due(clock::now()) {
+            self.look_at(id);
         }
-        lock(&worker.running).insert(id);
-        lock(&worker.asked).remove(&id);
-        let Ok(permit) = Arc::clone(slots).try_acquire_owned() else { return };
-        let worker = Arc::clone(worker);
-        cycles.spawn(async move {
-            let mut trigger = trigger;
-            let end = loop {
-                match cycle::run(&worker, id, trigger).await {
-                    // More is there already: go on at once, as long as nobody asks to stop.
-                    End::More => trigger = Trigger::Continuation,
-                    end => break end,
-                }
-            };
-            drop(permit);
-            (id, end)
-        });
     }
-}
 
-fn finish(worker: &Worker, agenda: &mut Agenda, id: Uuid, end: End) {
-    let now = clock::now();
-    lock(&worker.cycled).insert(id, now);
-    lock(&worker.running).remove(&id);
-    if let Some(profile) = worker.connections.give_back(id) {
-        wake_next(worker, agenda, profile);
-    }
-    match end {
-        End::Done | End::More => look_at(worker, agenda, id),
-        End::Older => {
-            look_at(worker, agenda, id);
-            if !agenda.older.contains(&id) {
-                agenda.older.push_back(id);
+    /// Starts whoever is next, as long as there is room.
+    fn start(&mut self) {
+        let worker = Arc::clone(&self.worker);
+        loop {
+            let free = worker.concurrency.saturating_sub(self.cycles.len());
+            if free == 0 {
+                return;
             }
+            // The last places are kept for what is urgent.
+            let least = if free <= worker.concurrency / 8 { Lane::Live } else { Lane::Refresh };
+            let turn = lock(&worker.desk).pop(|route| room(&worker, route, least));
+            let Some((id, route, _)) = turn else { return };
+            self.begin(id, route);
         }
-        // Nothing could be recorded: without a distance it would be tried in a tight loop.
-        End::Unrecorded => agenda.set(id, now.checked_add(jiff::SignedDuration::from_secs(1)).ok()),
     }
-}
 
-/// The connection goes to the mailbox that waited longest and still is due.
-fn wake_next(worker: &Worker, agenda: &mut Agenda, profile: Uuid) {
-    while let Some(next) = worker.connections.next_waiting(profile) {
-        look_at(worker, agenda, next);
-        if worker.ownership.holds(next) && matches!(worker.due(next, clock::now()), Due::Now(_)) {
+    fn begin(&mut self, id: Uuid, route: Route) {
+        let now = clock::now();
+        let trigger = match self.worker.due(id, now) {
+            Due::Now(trigger) => trigger,
+            _ if self.more.contains(&id) && self.worker.may_go_on(id, now) => Trigger::Continuation,
+            Due::At(at) => return self.agenda.set(id, Some(at)),
+            Due::Never => return self.agenda.set(id, None),
+        };
+        self.more.remove(&id);
+        if lock(&self.worker.running).contains(&id) {
             return;
         }
+        let Some(turn) = self.worker.ownership.begin(id) else { return self.agenda.set(id, None) };
+        lock(&self.worker.running).insert(id);
+        self.worker.heard(id);
+        let connection = self.worker.pace.take(&route);
+        let worker = Arc::clone(&self.worker);
+        self.cycles.spawn(async move {
+            let end = cycle::run(&worker, id, trigger).await;
+            drop((connection, turn));
+            Ended { id, route, end }
+        });
     }
-}
 
-fn note(worker: &Worker, agenda: &mut Agenda, first: Option<Change>, changes: &mut mpsc::UnboundedReceiver<Change>) {
-    let mut next = first;
-    while let Some(change) = next {
-        match change {
-            Change::Mailbox(id) => look_at(worker, agenda, id),
-            Change::Profile(id) => {
-                for mailbox in worker.directory.mailboxes_of(id) {
-                    look_at(worker, agenda, mailbox);
-                }
+    fn finish(&mut self, ended: Ended) {
+        let Ended { id, route, end } = ended;
+        let worker = Arc::clone(&self.worker);
+        lock(&worker.running).remove(&id);
+        worker.cycled(id, end == End::Idle);
+        let (cost, lane) = match end {
+            End::Done | End::Idle => (1, None),
+            // Nothing could be recorded: without a distance it would be tried in a tight loop.
+            End::Unrecorded => {
+                let later = clock::now().checked_add(jiff::SignedDuration::from_secs(1));
+                return self.agenda.set(id, later.ok());
+            }
+            End::More => (worker.page, Some(Lane::Live)),
+            End::Older => (worker.page, Some(Lane::Backfill)),
+        };
+        if let Some(lane) = lane {
+            self.more.insert(id);
+            self.want(id, lane);
+        }
+        lock(&worker.desk).charge(id, &route, cost, lane.is_some());
+        self.look_at(id);
+    }
+
+    fn want(&self, id: Uuid, lane: Lane) {
+        if let Some((route, _)) = self.worker.route(id) {
+            lock(&self.worker.desk).push(id, route, lane, self.worker.pace.now());
+        }
+    }
+
+    fn look_at(&mut self, id: Uuid) {
+        if lock(&self.worker.running).contains(&id) {
+            return;
+        }
+        if !self.worker.ownership.may_begin(id) {
+            return self.leave(id);
+        }
+        let now = clock::now();
+        match self.worker.due(id, now) {
+            Due::Now(trigger) => {
+                self.agenda.set(id, None);
+                self.want(id, self.worker.lane(id, trigger));
+            }
+            Due::At(at) => self.agenda.set(id, Some(at)),
+            Due::Never => self.leave(id),
+        }
+    }
+
+    fn leave(&mut self, id: Uuid) {
+        self.agenda.set(id, None);
+        self.more.remove(&id);
+        lock(&self.worker.desk).remove(id);
+    }
+
+    fn look_at_all(&mut self) {
+        for id in self.worker.directory.mailboxes() {
+            self.look_at(id);
+        }
+    }
+
+    fn look_at_asked(&mut self) {
+        for id in self.worker.asked() {
+            self.look_at(id);
+        }
+    }
+
+    /// A server is back: what failed because of it does not wait for its time.
+    fn take_up_returned(&mut self) {
+        for server in self.worker.pace.take_returned() {
+            for id in self.worker.failed_at(&server) {
+                self.worker.ask(id, Trigger::Probe);
+                self.look_at(id);
             }
         }
-        next = changes.try_recv().ok();
+    }
+
+    fn note(&mut self, first: Option<Change>, changes: &mut mpsc::UnboundedReceiver<Change>) {
+        let mut next = first;
+        while let Some(change) = next {
+            match change {
+                Change::Mailbox(id) => self.look_at(id),
+                Change::Profile(id) => {
+                    for mailbox in self.worker.directory.mailboxes_of(id) {
+                        self.look_at(mailbox);
+                    }
+                }
+            }
+            next = changes.try_recv().ok();
+        }
+    }
+
+    /// How long to sleep; bounded, so that a changed clock is noticed.
+    fn pause(&self) -> Duration {
+        let bound = Duration::from_secs(5);
+        let timer =
+            self.agenda.next().map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default());
+        let desk = lock(&self.worker.desk);
+        let opening = desk.routes().filter_map(|route| self.worker.pace.opens(route)).min();
+        drop(desk);
+        timer.into_iter().chain(opening).min().unwrap_or(bound).min(bound)
     }
 }
 
-fn look_at_all(worker: &Worker, agenda: &mut Agenda) {
-    for id in worker.directory.mailboxes() {
-        look_at(worker, agenda, id);
-    }
-}
-
-fn look_at(worker: &Worker, agenda: &mut Agenda, id: Uuid) {
-    if lock(&worker.running).contains(&id) {
-        return;
-    }
-    if !worker.ownership.holds(id) {
-        agenda.set(id, None);
-        return;
-    }
-    let now = clock::now();
-    match worker.due(id, now) {
-        Due::Now(_) => agenda.set(id, Some(now)),
-        Due::At(at) => agenda.set(id, Some(at)),
-        Due::Never => agenda.set(id, None),
-    }
-}
-
-/// How long to sleep; bounded, so that a changed clock is noticed.
-fn wait_until(next: Option<Timestamp>) -> Duration {
-    let most = Duration::from_secs(30);
-    let Some(next) = next else { return most };
-    Duration::try_from(next.duration_since(clock::now())).unwrap_or_default().min(most)
+/// What an account may do now. While its server is down, its mailboxes are told so without a request.
+fn room(worker: &Worker, route: &Route, least: Lane) -> Room {
+    let is_free = worker.pace.outage(&route.server).is_some()
+        || worker.pace.has_room(route, worker.connections_of(route.account));
+    if is_free { Room::For(least) } else { Room::No }
 }
 
 #[cfg(test)]

@@ -8,15 +8,17 @@ use postroad_core::{
     Refusal,
     email::normalized,
     fault::{Code, Report},
-    mailbox::{AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, TrackedFolder},
+    mailbox::{AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, TrackedFolder, Trigger},
 };
 use postroad_proto::sync::v1::{
-    AuditMailboxRequest, AuditMailboxResponse, Backfill, ExplainMessageRequest, ExplainMessageResponse, Folder,
-    GetProgressRequest, GetProgressResponse, GetWorkerRequest, GetWorkerResponse, ListFoldersRequest,
-    ListFoldersResponse, ListVerdictsRequest, ListVerdictsResponse, MessageVerdict, PauseBackfillRequest,
-    PauseBackfillResponse, RetryMessagesRequest, RetryMessagesResponse, RuleTotals, SyncNowRequest, SyncNowResponse,
-    TrackFolderRequest, TrackFolderResponse, TryRulesRequest, TryRulesResponse, UntrackFolderRequest,
-    UntrackFolderResponse, audit_mailbox_response, sync_service_server::SyncService, try_rules_response,
+    AuditMailboxRequest, AuditMailboxResponse, Backfill, DrainWorkerRequest, DrainWorkerResponse,
+    ExplainMessageRequest, ExplainMessageResponse, Folder, GetProgressRequest, GetProgressResponse, GetWorkerRequest,
+    GetWorkerResponse, ListFoldersRequest, ListFoldersResponse, ListServersRequest, ListServersResponse,
+    ListVerdictsRequest, ListVerdictsResponse, ListWorkersRequest, ListWorkersResponse, MessageVerdict,
+    PauseBackfillRequest, PauseBackfillResponse, RetryMessagesRequest, RetryMessagesResponse, RuleTotals,
+    SyncNowRequest, SyncNowResponse, TrackFolderRequest, TrackFolderResponse, TryRulesRequest, TryRulesResponse,
+    UntrackFolderRequest, UntrackFolderResponse, audit_mailbox_response, sync_service_server::SyncService,
+    try_rules_response,
 };
 use postroad_rig::{actor, clock, status, wire};
 use tokio::sync::mpsc;
@@ -28,6 +30,7 @@ use uuid::Uuid;
 use crate::{
     exchange::FolderName,
     explain::explain,
+    fleet,
     lock::lock,
     past::{self, audit, trial},
     worker::Worker,
@@ -65,8 +68,7 @@ pub async fn wake(worker: Arc<Worker>, nats: async_nats::Client, shutdown: Cance
         };
         let id = call.subject.as_str().rsplit('.').next().and_then(|id| Uuid::parse_str(id).ok());
         if let Some(id) = id.filter(|id| worker.ownership.holds(*id)) {
-            lock(&worker.asked).insert(id);
-            worker.wake.notify_one();
+            worker.ask(id, Trigger::Asked);
         }
     }
 }
@@ -340,6 +342,44 @@ impl SyncService for Service {
             members: worker.ownership.members(),
         }))
     }
+
+    async fn list_workers(
+        &self,
+        _request: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        fleet::workers(&self.worker, &self.nats).await.map(Response::new).map_err(unanswered)
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<DrainWorkerRequest>,
+    ) -> Result<Response<DrainWorkerResponse>, Status> {
+        let wanted = request.into_inner().worker;
+        let wanted = if wanted.is_empty() { self.worker.name.clone() } else { wanted };
+        let known = fleet::workers(&self.worker, &self.nats).await.map_err(unanswered)?.workers;
+        let matching: Vec<_> =
+            known.into_iter().map(|known| known.worker).filter(|name| name.starts_with(&wanted)).collect();
+        let refused = |code, rule| Err(status::refused(&Refusal::new(code, "worker", rule)));
+        let [name] = matching.as_slice() else {
+            return match matching.len() {
+                0 => {
+                    refused(Code::NotFound, format!("there is no worker `{wanted}`; `postroad sync status` lists them"))
+                }
+                many => refused(Code::StateConflict, format!("`{wanted}` begins the names of {many} workers")),
+            };
+        };
+        if !fleet::drain(&self.nats, name).await {
+            return Err(unanswered(format!("the worker {name} does not answer")));
+        }
+        Ok(Response::new(DrainWorkerResponse { worker: name.clone() }))
+    }
+
+    async fn list_servers(
+        &self,
+        _request: Request<ListServersRequest>,
+    ) -> Result<Response<ListServersResponse>, Status> {
+        fleet::servers(&self.worker, &self.nats).await.map(Response::new).map_err(unanswered)
+    }
 }
 
 /// What a piece of work answers. It goes on only while somebody takes its answers.
@@ -349,6 +389,11 @@ fn while_taken<T: Send + 'static>(
 ) -> Answers<T> {
     let work = futures::stream::once(work).filter_map(|()| std::future::ready(None));
     futures::stream::select(ReceiverStream::new(answers), work).boxed()
+}
+
+/// The other workers could not be asked.
+fn unanswered(error: String) -> Status {
+    status::failed(&Report::new(Code::JournalUnavailable, error))
 }
 
 impl Service {

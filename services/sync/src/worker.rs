@@ -9,8 +9,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use postroad_core::{
     fault::Report,
-    mailbox::{CycleFacts, Due, From, ProfileFacts, RetryPolicy, due},
+    mailbox::{CycleFacts, Due, From, Health, Mailbox, Polling, ProfileFacts, RetryPolicy, Trigger, due},
     organization::Settings,
+    pace::{Lane, is_unreachable},
     profile::Profile,
 };
 use postroad_journal::{Actor, Journal, sealing::Keyring};
@@ -25,17 +26,22 @@ use uuid::Uuid;
 use crate::{
     connections::{Connections, share},
     crm::Crm,
+    desk::Desk,
     directory::{Change, Directory},
-    exchange::Ews,
+    exchange::{Ews, Exchange, Paced},
     gate::Gate,
     lock::lock,
     ownership::Ownership,
+    pace::{Account, Pace, Route, server_of},
+    place::Place,
 };
 
 /// What the parts of a worker share.
 pub struct Worker {
     /// Its name; new with every start, so that a restarted worker is another one.
     pub name: String,
+    /// When it started.
+    pub started_at: Timestamp,
     /// Who commits.
     pub actor: Actor,
     /// Profiles and mailboxes.
@@ -56,22 +62,28 @@ pub struct Worker {
     pub exchange: Ews,
     /// Profiles whose credentials were rejected.
     pub gate: Gate,
-    /// How many mailboxes of each profile are processed at a time.
+    /// How many connections each profile may use.
     pub connections: Connections,
+    /// How fast servers are asked.
+    pub pace: Arc<Pace>,
+    /// Who waits for a turn.
+    pub desk: Mutex<Desk>,
     /// How failures are retried.
     pub retry: RetryPolicy,
-    /// Distance of polls.
-    pub poll: SignedDuration,
+    /// How often mailboxes are polled.
+    pub polling: Polling,
     /// Changes asked for at a time.
     pub page: u32,
     /// Mailboxes processed at the same time.
     pub concurrency: usize,
-    /// Mailboxes that somebody asked to be processed now.
-    pub asked: Mutex<HashSet<Uuid>>,
+    /// Mailboxes that are to be looked at now, and why.
+    asked: Mutex<HashMap<Uuid, Trigger>>,
     /// Wakes the scheduler.
     pub wake: Notify,
-    /// When the last cycle of each mailbox ended, recorded or not.
-    pub cycled: Mutex<HashMap<Uuid, Timestamp>>,
+    /// The last cycle of each mailbox, recorded or not.
+    pulses: Mutex<HashMap<Uuid, Pulse>>,
+    /// The server that each mailbox was last served by.
+    servers: Mutex<HashMap<Uuid, Arc<str>>>,
     /// When the deferred messages of each mailbox were last tried.
     pub retried: Mutex<HashMap<Uuid, Timestamp>>,
     /// Mailboxes that are being processed.
@@ -80,6 +92,14 @@ pub struct Worker {
     pub marked: Mutex<HashMap<Uuid, HashSet<String>>>,
     /// The organization's settings, and when they were asked for.
     known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
+}
+
+/// The last cycle of a mailbox.
+#[derive(Clone, Copy)]
+struct Pulse {
+    ended: Timestamp,
+    /// How many in a row brought nothing.
+    empty: u8,
 }
 
 /// For so long the organization's settings are believed.
@@ -94,6 +114,7 @@ impl Worker {
         let limit = 64 * 1024 * 1024;
         let crm = CrmServiceClient::new(channel::to(&config.endpoints.crm)?).max_decoding_message_size(limit);
         Ok(Self {
+            started_at: clock::now(),
             actor: Actor::new(format!("role sync, worker {name}")),
             directory: Arc::new(directory),
             changes: Mutex::new(Some(changes)),
@@ -106,13 +127,16 @@ impl Worker {
                 .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?,
             gate: Gate::default(),
             connections: Connections::default(),
+            pace: Arc::new(Pace::new(config.sync.server_connections)),
+            desk: Mutex::default(),
             retry: config.sync.retry(),
-            poll: SignedDuration::from_millis(i64::try_from(config.sync.poll_ms).unwrap_or(i64::MAX)),
+            polling: config.sync.polling(),
             page: config.sync.page,
             concurrency: config.sync.concurrency,
             asked: Mutex::default(),
             wake: Notify::new(),
-            cycled: Mutex::default(),
+            pulses: Mutex::default(),
+            servers: Mutex::default(),
             retried: Mutex::default(),
             running: Mutex::default(),
             marked: Mutex::default(),
@@ -121,39 +145,150 @@ impl Worker {
         })
     }
 
+    /// Has a mailbox looked at now; the scheduler is woken.
+    pub fn ask(&self, id: Uuid, why: Trigger) {
+        let mut asked = lock(&self.asked);
+        let known = asked.entry(id).or_insert(why);
+        // A person's wish is not forgotten over a notification.
+        if why == Trigger::Asked {
+            *known = why;
+        }
+        drop(asked);
+        self.wake.notify_one();
+    }
+
+    /// The mailboxes that somebody asked for.
+    pub fn asked(&self) -> Vec<Uuid> {
+        lock(&self.asked).keys().copied().collect()
+    }
+
+    /// A cycle begins: what is asked from now on is for the next one.
+    pub fn heard(&self, id: Uuid) {
+        lock(&self.asked).remove(&id);
+    }
+
+    /// A cycle ended.
+    pub fn cycled(&self, id: Uuid, was_empty: bool) {
+        let ended = clock::now();
+        let mut pulses = lock(&self.pulses);
+        let pulse = pulses.entry(id).or_insert(Pulse { ended, empty: 0 });
+        pulse.ended = ended;
+        pulse.empty = if was_empty { pulse.empty.saturating_add(1) } else { 0 };
+    }
+
     /// When a mailbox is due.
     pub fn due(&self, id: Uuid, now: Timestamp) -> Due {
-        let asked = lock(&self.asked).contains(&id);
-        let last = lock(&self.cycled).get(&id).copied();
+        let asked = lock(&self.asked).get(&id).copied();
+        let pulse = lock(&self.pulses).get(&id).copied();
         let due = self.directory.with_mailbox(id, |mailbox, profile| {
             let minimum = profile.map_or(0, |profile| profile.settings.minimum_polling_interval_minutes);
-            let interval = self.poll.max(SignedDuration::from_mins(i64::from(minimum)));
-            due(mailbox, profile.map(facts_of), last, interval, asked, now)
+            let minimum = SignedDuration::from_mins(i64::from(minimum));
+            let interval = self.polling.distance(minimum, pulse.map_or(0, |pulse| pulse.empty), self.is_notified(id));
+            due(mailbox, profile.map(facts_of), pulse.map(|pulse| pulse.ended), interval, asked, now)
         });
         due.unwrap_or(Due::Never)
     }
 
-    /// Whether older mail may be read now: nothing but a healthy mailbox outside any back-off (INV-4).
-    pub fn may_read_older(&self, id: Uuid, now: Timestamp) -> bool {
+    /// Whether notifications of a mailbox arrive, so that polls are only the safety net.
+    pub const fn is_notified(&self, _id: Uuid) -> bool {
+        false
+    }
+
+    /// How urgent a due mailbox is.
+    pub fn lane(&self, id: Uuid, trigger: Trigger) -> Lane {
+        match trigger {
+            Trigger::Asked => Lane::Person,
+            Trigger::Notified | Trigger::Continuation => Lane::Live,
+            Trigger::Timer if !self.is_notified(id) => Lane::Live,
+            Trigger::Timer | Trigger::Probe => Lane::Refresh,
+        }
+    }
+
+    /// To whom the requests of a mailbox are charged, and how many connections there may be.
+    pub fn route(&self, id: Uuid) -> Option<(Route, u32)> {
+        let workers = self.ownership.member_count();
+        let known = self.directory.with_mailbox(id, |mailbox, profile| {
+            let profile = profile?;
+            let most = share(profile.effective_connections(self.connections.server_allows(profile.id)), workers);
+            let fixed = profile.settings.locations.as_ref().map(|locations| locations.incoming.url());
+            Some((account(mailbox, profile), most, fixed))
+        });
+        let (account, most, fixed) = known.flatten()?;
+        let known = lock(&self.servers).get(&id).map(Arc::clone);
+        let server = known.unwrap_or_else(|| fixed.map_or_else(|| Arc::from(""), |url| server_of(&url)));
+        Some((Route { server, account }, most))
+    }
+
+    /// The connections of an account, as [`Worker::route`] gives them, for any of its mailboxes.
+    pub fn connections_of(&self, account: Account) -> u32 {
+        let profile = match account {
+            Account::Profile(id) => id,
+            // A mailbox is processed once at a time.
+            Account::Mailbox(_) => return 1,
+        };
+        let allows = self.connections.server_allows(profile);
+        let most = self.directory.with_profile(profile, |profile| profile.effective_connections(allows));
+        share(most.unwrap_or(1), self.ownership.member_count())
+    }
+
+    /// What the mailbox would meet if its server is known to be down.
+    pub fn outage(&self, id: Uuid) -> Option<Report> {
+        let server = lock(&self.servers).get(&id).map(Arc::clone)?;
+        self.pace.outage(&server)
+    }
+
+    /// A mailbox of the mail server at this worker's pace; `fenced` where only the owner may act.
+    pub fn open(
+        &self,
+        id: Uuid,
+        mailbox: &Mailbox,
+        profile: &Profile,
+        place: &Place,
+        fenced: bool,
+    ) -> Result<Arc<dyn Exchange>, Report> {
+        let inner = self.exchange.open(place)?;
+        let server = self.note_server(id, &place.url);
+        Ok(Arc::new(Paced {
+            inner,
+            pace: Arc::clone(&self.pace),
+            route: Route { server, account: account(mailbox, profile) },
+            mailbox: id,
+            place: place.clone(),
+            ownership: fenced.then(|| Arc::clone(&self.ownership)),
+        }))
+    }
+
+    /// Notes where a mailbox is served; the name is shared by all mailboxes of the server.
+    fn note_server(&self, id: Uuid, url: &str) -> Arc<str> {
+        let server = self.pace.interned(&server_of(url));
+        lock(&self.servers).insert(id, Arc::clone(&server));
+        server
+    }
+
+    /// The own mailboxes that failed because this server was down.
+    pub fn failed_at(&self, server: &Arc<str>) -> Vec<Uuid> {
+        let there: Vec<Uuid> = {
+            let servers = lock(&self.servers);
+            servers.iter().filter(|(_, name)| *name == server).map(|(id, _)| *id).collect()
+        };
+        let has_failed = |id: &Uuid| {
+            self.directory.with_mailbox(*id, |mailbox, _| match &mailbox.sync.health {
+                Health::Failing { report, .. } | Health::Disabled { report, .. } => is_unreachable(report.code),
+                Health::Unknown | Health::Healthy => false,
+            })
+        };
+        there.into_iter().filter(|id| self.ownership.holds(*id) && has_failed(id) == Some(true)).collect()
+    }
+
+    /// Whether more may be read now: nothing but of a healthy mailbox outside any back-off (INV-4).
+    pub fn may_go_on(&self, id: Uuid, now: Timestamp) -> bool {
         let may = self.directory.with_mailbox(id, |mailbox, profile| {
             mailbox.active
                 && profile.is_some_and(|profile| profile.active)
-                && mailbox.sync.health == postroad_core::mailbox::Health::Healthy
+                && mailbox.sync.health == Health::Healthy
                 && mailbox.sync.throttled_until.is_none_or(|until| until <= now)
         });
         may.unwrap_or(false)
-    }
-
-    /// Takes a connection of the mailbox's profile; a mailbox that gets none is next when one is given back.
-    pub fn connect(&self, id: Uuid) -> bool {
-        let workers = self.ownership.members().len();
-        let limit = self.directory.with_mailbox(id, |_, profile| {
-            profile.map(|profile| {
-                let allows = self.connections.server_allows(profile.id);
-                (profile.id, share(profile.effective_connections(allows), workers))
-            })
-        });
-        limit.flatten().is_none_or(|(profile, most)| self.connections.take(profile, id, most))
     }
 
     /// What a decision may know now.
@@ -187,6 +322,10 @@ impl Worker {
         *known = Some((clock::instant(), settings.clone()));
         Ok(settings)
     }
+}
+
+fn account(mailbox: &Mailbox, profile: &Profile) -> Account {
+    if mailbox.settings.allow_own_credentials { Account::Mailbox(mailbox.id) } else { Account::Profile(profile.id) }
 }
 
 fn facts_of(profile: &Profile) -> ProfileFacts {

@@ -146,7 +146,7 @@ fn a_changed_profile_is_a_reason_to_probe_what_it_disabled() {
     let mailbox = state.live().unwrap();
     let due_with = |revision| {
         let profile = Some(ProfileFacts { active: true, revision });
-        due(mailbox, profile, Some(at(0)), SignedDuration::from_secs(1), false, at(9_999_999))
+        due(mailbox, profile, Some(at(0)), SignedDuration::from_secs(1), None, at(9_999_999))
     };
     assert_eq!(due_with(1), Due::Never);
     assert_eq!(due_with(2), Due::Now(Trigger::Probe));

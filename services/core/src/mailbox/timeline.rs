@@ -293,6 +293,7 @@ fn reason_of(trigger: Trigger) -> &'static str {
         Trigger::Asked => "as asked",
         Trigger::Probe => "as a probe",
         Trigger::Continuation => "as more was left",
+        Trigger::Notified => "on a notification",
     }
 }
 

@@ -83,12 +83,12 @@ impl<K: Copy + Eq + Hash> Lanes<K> {
         self.debts.remove(key);
     }
 
-    /// The next turn. Whoever has it says with [`Lanes::charge`] what it cost.
-    pub fn pop(&mut self) -> Option<(K, Lane)> {
+    /// The next turn of somebody at least as urgent as `least`. Whoever has it says with [`Lanes::charge`] what it cost.
+    pub fn pop(&mut self, least: Lane) -> Option<(K, Lane)> {
         if let Some(key) = self.pop_from(Lane::Person) {
             return Some((key, Lane::Person));
         }
-        let lane = self.next_lane()?;
+        let lane = self.next_lane(least)?;
         self.pop_from(lane).map(|key| (key, lane))
     }
 
@@ -117,10 +117,10 @@ impl<K: Copy + Eq + Hash> Lanes<K> {
     }
 
     /// Smooth weighted round robin over the lanes that have somebody.
-    fn next_lane(&mut self) -> Option<Lane> {
+    fn next_lane(&mut self, least: Lane) -> Option<Lane> {
         let mut best: Option<Lane> = None;
         let mut sum = 0;
-        for lane in Lane::ALL.into_iter().skip(1) {
+        for lane in Lane::ALL.into_iter().skip(1).filter(|lane| *lane <= least) {
             self.forget_former(lane);
             if self.queues.get(lane.index()).is_none_or(VecDeque::is_empty) {
                 continue;
@@ -209,7 +209,7 @@ mod tests {
         for (key, lane) in [(1, Lane::Refresh), (2, Lane::Backfill), (3, Lane::Live), (4, Lane::Person)] {
             lanes.push(key, lane);
         }
-        let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|(key, _)| key).collect();
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop(Lane::Refresh)).map(|(key, _)| key).collect();
         assert_eq!(order, [4, 3, 2, 1]);
     }
 
@@ -221,7 +221,10 @@ mod tests {
         lanes.push(2, Lane::Person);
         lanes.push(2, Lane::Backfill);
         assert_eq!(lanes.len(), 2);
-        assert_eq!([lanes.pop(), lanes.pop(), lanes.pop()], [Some((2, Lane::Person)), Some((1, Lane::Live)), None]);
+        assert_eq!(
+            [lanes.pop(Lane::Refresh), lanes.pop(Lane::Refresh), lanes.pop(Lane::Refresh)],
+            [Some((2, Lane::Person)), Some((1, Lane::Live)), None]
+        );
     }
 
     #[test]
@@ -230,7 +233,7 @@ mod tests {
         lanes.push(1, Lane::Live);
         lanes.push(2, Lane::Live);
         lanes.remove(&1);
-        assert_eq!([lanes.pop(), lanes.pop()], [Some((2, Lane::Live)), None]);
+        assert_eq!([lanes.pop(Lane::Refresh), lanes.pop(Lane::Refresh)], [Some((2, Lane::Live)), None]);
     }
 
     #[test]
@@ -248,7 +251,7 @@ mod tests {
                 },
             );
         }
-        let first: Vec<Lane> = std::iter::from_fn(|| lanes.pop()).take(32).map(|(_, lane)| lane).collect();
+        let first: Vec<Lane> = std::iter::from_fn(|| lanes.pop(Lane::Refresh)).take(32).map(|(_, lane)| lane).collect();
         let count = |wanted| first.iter().filter(|lane| **lane == wanted).count();
         assert_eq!((count(Lane::Live), count(Lane::Backfill), count(Lane::Refresh)), (24, 6, 2));
     }
@@ -261,7 +264,7 @@ mod tests {
         let mut turns = 0;
         let mut of_the_large = 0;
         while served.len() < 999 {
-            let (key, _) = lanes.pop().unwrap();
+            let (key, _) = lanes.pop(Lane::Refresh).unwrap();
             turns += 1;
             if key == 0 {
                 of_the_large += 1;
@@ -273,7 +276,7 @@ mod tests {
             }
         }
         assert!(turns <= 1002, "{turns} turns, {of_the_large} of them the large one's");
-        assert_eq!(lanes.pop(), Some((0, Lane::Live)), "and alone it goes on at once");
+        assert_eq!(lanes.pop(Lane::Refresh), Some((0, Lane::Live)), "and alone it goes on at once");
     }
 
     #[test]
@@ -282,7 +285,7 @@ mod tests {
         let mut taken = [0_u32; 2];
         [0_usize, 1].into_iter().for_each(|key| lanes.push(key, Lane::Live));
         for _ in 0..3000 {
-            let (key, _) = lanes.pop().unwrap();
+            let (key, _) = lanes.pop(Lane::Refresh).unwrap();
             let cost = if key == 0 { 100 } else { 40 };
             taken[key] += cost;
             lanes.charge(key, cost, true);
@@ -303,7 +306,7 @@ mod tests {
                 wanted.insert(key);
             }
             prop_assert_eq!(lanes.len(), wanted.len());
-            let turns: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|(key, _)| key).collect();
+            let turns: Vec<_> = std::iter::from_fn(|| lanes.pop(Lane::Refresh)).map(|(key, _)| key).collect();
             prop_assert_eq!(turns.len(), wanted.len());
             prop_assert_eq!(turns.into_iter().collect::<HashSet<_>>(), wanted);
             prop_assert!(lanes.is_empty());

@@ -291,6 +291,7 @@ const fn write_trigger(trigger: Trigger) -> u32 {
         Trigger::Asked => 2,
         Trigger::Probe => 3,
         Trigger::Continuation => 4,
+        Trigger::Notified => 5,
     }
 }
 
@@ -300,6 +301,7 @@ const fn read_trigger(trigger: u32) -> Option<Trigger> {
         2 => Some(Trigger::Asked),
         3 => Some(Trigger::Probe),
         4 => Some(Trigger::Continuation),
+        5 => Some(Trigger::Notified),
         _ => None,
     }
 }

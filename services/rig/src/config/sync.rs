@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::SignedDuration;
-use postroad_core::mailbox::RetryPolicy;
+use postroad_core::mailbox::{Polling, RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -16,6 +16,13 @@ pub struct Sync {
     pub listen: SocketAddr,
     /// Distance of polls, from the end of a cycle; a profile's minimum polling interval may lengthen it.
     pub poll_ms: u64,
+    /// The largest distance of polls of an idle mailbox while notifications of it arrive.
+    pub idle_poll_ms: u64,
+    /// Whether Exchange's streaming notifications are used.
+    pub notifications: bool,
+    /// Connections to one mail server at a time, hanging ones of notifications not counted; an account's maximum concurrent
+    /// connections are counted besides.
+    pub server_connections: u32,
     /// Distance of attempts after a transient failure.
     pub retry_ms: u64,
     /// Transient failures in a row that disable a mailbox.
@@ -39,6 +46,9 @@ impl Default for Sync {
         Self {
             listen: super::loopback(7403),
             poll_ms: 15_000,
+            idle_poll_ms: 15 * 60_000,
+            notifications: true,
+            server_connections: 100,
             retry_ms: 5 * 60_000,
             retry_attempts: 10,
             first_probe_ms: 10 * 60_000,
@@ -64,9 +74,17 @@ impl Sync {
         }
     }
 
+    /// How often mailboxes are polled.
+    pub fn polling(&self) -> Polling {
+        let millis = |value: u64| SignedDuration::from_millis(i64::try_from(value).unwrap_or(i64::MAX));
+        Polling { interval: millis(self.poll_ms), ceiling: millis(self.idle_poll_ms) }
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let ranges = [
             ("sync.poll_ms", self.poll_ms, 100, 86_400_000),
+            ("sync.idle_poll_ms", self.idle_poll_ms, 100, 86_400_000),
+            ("sync.server_connections", u64::from(self.server_connections), 1, 10_000),
             ("sync.retry_ms", self.retry_ms, 100, 86_400_000),
             ("sync.retry_attempts", u64::from(self.retry_attempts), 1, 1000),
             ("sync.first_probe_ms", self.first_probe_ms, 100, 86_400_000),

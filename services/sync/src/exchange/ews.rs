@@ -46,10 +46,20 @@ impl Ews {
         })
     }
 
-    /// A mailbox at its place. Opens no connection.
-    pub fn open(&self, place: &Place) -> Result<Arc<dyn Exchange>, Report> {
+    /// Whether anybody answers at a place: one request without credentials. A reverse proxy that has nobody behind it is nobody.
+    pub async fn reach(&self, place: &Place) -> Result<(), Report> {
         let endpoint = Endpoint::parse(&place.url)
             .map_err(|error| Report::new(Code::LocationInvalid, format!("{}: {error}", place.url)))?;
+        let transport = self.transport(place)?;
+        let status = transport.reach(&endpoint, place.timeout).await;
+        let status = status.map_err(|error| Report::new(error.fault(), format!("{}: {error}", endpoint.host())))?;
+        if status >= 500 {
+            return Err(Report::new(Code::HttpUnavailable, format!("{}: HTTP {status}", endpoint.host())));
+        }
+        Ok(())
+    }
+
+    fn transport(&self, place: &Place) -> Result<Transport, Report> {
         let options = TransportOptions {
             trust_anchors: place.trust_anchors.clone(),
             connect_timeout: place.timeout.min(std::time::Duration::from_secs(30)),
@@ -62,7 +72,14 @@ impl Ews {
             },
             ..TransportOptions::default()
         };
-        let transport = self.transports.get(&options).map_err(|error| Report::new(error.fault(), error.to_string()))?;
+        self.transports.get(&options).map_err(|error| Report::new(error.fault(), error.to_string()))
+    }
+
+    /// A mailbox at its place. Opens no connection.
+    pub fn open(&self, place: &Place) -> Result<Arc<dyn Exchange>, Report> {
+        let endpoint = Endpoint::parse(&place.url)
+            .map_err(|error| Report::new(Code::LocationInvalid, format!("{}: {error}", place.url)))?;
+        let transport = self.transport(place)?;
         let identity = if place.impersonate { Identity::PrimaryAddress(place.address.clone()) } else { Identity::Own };
         let access = Access {
             endpoint,
