@@ -11,7 +11,7 @@ use crate::{
     failure::{Exit, Failure},
     output::{
         Output,
-        paint::{bad, faint, good, strong, wary},
+        paint::{bad, cell, faint, good, strong, wary_cell},
     },
     session::Session,
 };
@@ -77,22 +77,22 @@ fn tell_outage(output: &mut Output, outage: &Outage) -> Result<(), Failure> {
 
 fn row(name: &str, budget: Budget, rate: Option<f64>) -> Vec<Cell> {
     let allowed = format!("{}/{}", budget.allowed, budget.ceiling);
-    let allowed = if budget.allowed < budget.ceiling { wary(allowed) } else { allowed };
-    let limit = if budget.rate_limit > 0.0 { wary(format!("{:.1}/s", budget.rate_limit)) } else { "-".to_owned() };
+    let allowed = if budget.allowed < budget.ceiling { wary_cell(allowed) } else { cell(allowed) };
+    let limit = if budget.rate_limit > 0.0 { wary_cell(format!("{:.1}/s", budget.rate_limit)) } else { cell("-") };
     let back_off = match budget.back_off_ms {
-        0 => "-".to_owned(),
-        left => wary(format!("{} s", left.div_ceil(1000))),
+        0 => cell("-"),
+        left => wary_cell(format!("{} s", left.div_ceil(1000))),
     };
     vec![
-        Cell::new(format!("  {name}")),
-        Cell::new(budget.used),
-        Cell::new(allowed),
-        Cell::new(rate.map_or_else(String::new, |rate| format!("{rate:.1}/s"))),
-        Cell::new(limit),
-        Cell::new(back_off),
-        Cell::new(budget.requests),
-        Cell::new(budget.throttled),
-        Cell::new(budget.too_many),
+        cell(format!("  {name}")),
+        cell(budget.used),
+        allowed,
+        cell(rate.map_or_else(String::new, |rate| format!("{rate:.1}/s"))),
+        limit,
+        back_off,
+        cell(budget.requests),
+        cell(budget.throttled),
+        cell(budget.too_many),
     ]
 }
 

@@ -8,7 +8,7 @@ use postroad_rig::Role;
 use crate::{
     failure::{Exit, Failure},
     output::{
-        paint::{bad, faint, good, wary},
+        paint::{bad_cell, cell, faint, good, good_cell, wary, wary_cell},
         time,
     },
     session::Session,
@@ -80,23 +80,23 @@ async fn status(session: &mut Session) -> Result<Exit, Failure> {
 
 fn row(worker: &WorkerStatus) -> Vec<Cell> {
     let state = match worker {
-        worker if !worker.answers => bad("no answer"),
-        worker if worker.interruption.as_ref().is_some_and(|one| one.until.is_none()) => bad("no NATS"),
-        worker if worker.is_draining && worker.partitions == 0 => faint("drained"),
-        worker if worker.is_draining => wary("draining"),
-        _ => good("works"),
+        worker if !worker.answers => bad_cell("no answer"),
+        worker if worker.interruption.as_ref().is_some_and(|one| one.until.is_none()) => bad_cell("no NATS"),
+        worker if worker.is_draining && worker.partitions == 0 => cell("drained"),
+        worker if worker.is_draining => wary_cell("draining"),
+        _ => good_cell("works"),
     };
-    let mut cells = vec![Cell::new(short(&worker.worker)), Cell::new(state)];
+    let mut cells = vec![cell(short(&worker.worker)), state];
     if worker.answers {
         let load = format!("{}/{}", worker.running, worker.concurrency);
         cells.extend([
-            Cell::new(time::short(worker.started_at.as_ref()).trim_end_matches(" ago")),
-            Cell::new(worker.partitions),
-            Cell::new(worker.mailboxes),
-            Cell::new(worker.notified),
-            Cell::new(load),
-            Cell::new(worker.waiting),
-            Cell::new(lag(worker.lag_ms)),
+            cell(time::short(worker.started_at.as_ref()).trim_end_matches(" ago")),
+            cell(worker.partitions),
+            cell(worker.mailboxes),
+            cell(worker.notified),
+            cell(load),
+            cell(worker.waiting),
+            cell(lag(worker.lag_ms)),
         ]);
     }
     cells
