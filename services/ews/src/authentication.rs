@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use crate::{
     Transport,
     error::{Challenge, Error},
-    transport::{Incoming, Outgoing},
+    transport::{Incoming, Opened, Outgoing},
 };
 
 mod answer;
@@ -109,6 +109,25 @@ pub(crate) async fn exchange(
         return Ok(incoming);
     }
     attempt(transport, credentials, outgoing).await.map(|(incoming, _)| incoming)
+}
+
+/// Sends a request with credentials whose answer is a stream, and once more if that is worth it.
+pub(crate) async fn open(
+    transport: &Transport,
+    credentials: &Credentials,
+    outgoing: Outgoing,
+) -> Result<Opened, Error> {
+    let mut first = outgoing.clone();
+    let sent = credentials.0.authorization().await?;
+    first.headers.insert(AUTHORIZATION, sent.clone());
+    let opened = transport.open(first).await?;
+    let Opened::Refused(incoming) = &opened else { return Ok(opened) };
+    if incoming.status != 401 || !credentials.0.refused(&sent, &Challenge::read(&incoming.headers)).await {
+        return Ok(opened);
+    }
+    let mut again = outgoing;
+    again.headers.insert(AUTHORIZATION, credentials.0.authorization().await?);
+    transport.open(again).await
 }
 
 async fn attempt(

@@ -5,17 +5,18 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 
 use crate::{
-    Access, Identity, Operation, RequestServerVersion, ServerVersion, Transport, authentication,
+    Access, Affinity, EventStream, GetStreamingEvents, Identity, Operation, RequestServerVersion, ServerVersion,
+    Transport, authentication,
     error::{Error, Kind, classify},
     evidence::Exchange,
     operation,
     response::ReadError,
     soap::{self, Content},
-    transport::{Incoming, Outgoing},
+    transport::{Incoming, Opened, Outgoing},
     xml::XmlError,
 };
 
@@ -84,19 +85,55 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<Answer<O::Response>, Error> {
+        let outgoing = self.outgoing(operation);
+        let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
+        self.read(operation, incoming)
+    }
+
+    /// Does an operation on the back end that others of its group were sent to; the first answer tells which that is.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_with<O: Operation>(&self, operation: &O, affinity: &mut Affinity) -> Result<O::Response, Error> {
+        let mut outgoing = self.outgoing(operation);
+        affinity.write(&mut outgoing.headers);
+        let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
+        affinity.keep(&incoming.headers);
+        self.read(operation, incoming).map(|answer| answer.value)
+    }
+
+    /// Opens a hanging connection for events. The access's time limit is that of its first byte.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn stream(&self, operation: GetStreamingEvents, affinity: &Affinity) -> Result<EventStream, Error> {
+        let mut outgoing = self.outgoing(&operation);
+        affinity.write(&mut outgoing.headers);
+        // A compressed stream would be kept back until there is enough of it.
+        outgoing.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let opened = authentication::open(&self.transport, &self.inner.access.credentials, outgoing).await?;
+        match opened {
+            Opened::Stream(response, exchange) => Ok(EventStream::new(response, operation, exchange)),
+            Opened::Refused(incoming) => match self.read(&operation, incoming) {
+                Ok(answer) => {
+                    Err(Error::new(Kind::Truncated("an answer instead of a stream".to_owned()), answer.exchange))
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn outgoing<O: Operation>(&self, operation: &O) -> Outgoing {
         let access = &self.inner.access;
-        let body = operation::request(operation, access.version, &access.identity);
-        let outgoing = Outgoing {
+        Outgoing {
             method: Method::POST,
             endpoint: access.endpoint.clone(),
             headers: self.headers(O::NAME),
-            body: Bytes::from(body),
+            body: Bytes::from(operation::request(operation, access.version, &access.identity)),
             is_secret: false,
             timeout: access.timeout,
             limit: usize::MAX,
-        };
-        let incoming = authentication::exchange(&self.transport, &access.credentials, outgoing).await?;
-        self.read(operation, incoming)
+        }
     }
 
     fn headers(&self, operation: &str) -> HeaderMap {

@@ -9,6 +9,7 @@
 //! | `operation` | one file per operation: request, writer, answer, reader |
 //! | `soap`, `xml`, `response` | envelopes, reading and writing, results of batches |
 //! | `item`, `folder`, `id`, `shape` | what is asked for and what comes |
+//! | `streaming` | hanging connections for notifications, and what keeps them on one back end |
 //! | `error`, `code`, `fault` | what can go wrong, Exchange's codes, rows of the fault table |
 //! | `names` | addresses and SRV records, and which addresses may be connected to |
 //! | `greeting` | what a location answers to somebody without credentials |
@@ -37,6 +38,7 @@ mod reference;
 mod response;
 mod shape;
 mod soap;
+mod streaming;
 mod transport;
 mod version;
 mod xml;
@@ -69,15 +71,18 @@ pub use operation::{
     find_item::{FindItem, ItemPage},
     get_folder::GetFolder,
     get_item::GetItem,
+    get_streaming_events::{GetStreamingEvents, MINUTES, Notification, SUBSCRIPTIONS, StreamFailure, StreamMessage},
     move_item::MoveItem,
     request,
     send_item::SendItem,
+    subscribe::{EventType, Subscribe, Unsubscribe},
     sync_folder_items::{Arrival, Change, ChangePage, PAGE, SyncFolderItems},
     update_item::{Mark, UpdateItem},
 };
 pub use response::{Details, ItemError, ReadError, ResponseError, stopper};
 pub use shape::{BaseShape, BodyType, ExtendedField, ItemShape, Property, Restriction};
 pub use soap::SoapFault;
+pub use streaming::{Affinity, EventStream, StreamRemedy};
 pub use transport::{
     RESPONSE_LIMIT, Tls, Transport, TransportError, TransportOptions, Transports, TrustAnchorError, count_certificates,
 };

@@ -16,8 +16,10 @@ pub mod find_folder;
 pub mod find_item;
 pub mod get_folder;
 pub mod get_item;
+pub mod get_streaming_events;
 pub mod move_item;
 pub mod send_item;
+pub mod subscribe;
 pub mod sync_folder_items;
 #[cfg(test)]
 mod tests;

@@ -113,6 +113,14 @@ pub(crate) struct Incoming {
     pub exchange: Exchange,
 }
 
+/// What an opened stream is.
+pub(crate) enum Opened {
+    /// A success: what comes is still on its way.
+    Stream(reqwest::Response, Exchange),
+    /// A whole answer that is none.
+    Refused(Incoming),
+}
+
 // === impl TransportOptions ===
 
 impl Default for TransportOptions {
@@ -228,7 +236,41 @@ impl Transport {
         }
     }
 
+    /// Sends a request whose answer is a stream: the time limit is for its beginning.
+    pub(crate) async fn open(&self, outgoing: Outgoing) -> Result<Opened, Error> {
+        let started = Instant::now();
+        let mut exchange =
+            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, &outgoing.body);
+        let timeout = outgoing.timeout;
+        let opened = async {
+            let mut response = self.begin(outgoing).await?;
+            exchange.answered(&response);
+            if response.status().is_success() {
+                return Ok(Ok(response));
+            }
+            let headers = std::mem::take(response.headers_mut());
+            Ok(Err((response.status().as_u16(), headers, read_some(&mut response).await)))
+        };
+        let opened = tokio::time::timeout(timeout, opened).await.unwrap_or(Err(Kind::Timeout(timeout)));
+        exchange.elapsed = started.elapsed();
+        match opened {
+            Ok(Ok(response)) => Ok(Opened::Stream(response, exchange)),
+            Ok(Err((status, headers, text))) => Ok(Opened::Refused(Incoming { status, headers, text, exchange })),
+            Err(kind) => Err(Error::new(kind, exchange)),
+        }
+    }
+
     async fn send(&self, outgoing: Outgoing, exchange: &mut Exchange) -> Result<(u16, HeaderMap, String), Kind> {
+        let limit = outgoing.limit.min(self.inner.options.response_limit);
+        let mut response = self.begin(outgoing).await?;
+        exchange.answered(&response);
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let text = if status.is_success() { read(&mut response, limit).await? } else { read_some(&mut response).await };
+        Ok((status.as_u16(), headers, text))
+    }
+
+    async fn begin(&self, outgoing: Outgoing) -> Result<reqwest::Response, Kind> {
         // A number in place of a name is not resolved, so it is checked here.
         if let Some(address) = outgoing.endpoint.address()
             && !self.inner.options.reach.allows(address)
@@ -241,16 +283,7 @@ impl Transport {
             .request(outgoing.method, outgoing.endpoint.url().clone())
             .headers(outgoing.headers)
             .body(outgoing.body);
-        let mut response = request.send().await.map_err(|error| network(&error))?;
-        exchange.answered(&response);
-        let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
-        let text = if status.is_success() {
-            read(&mut response, outgoing.limit.min(self.inner.options.response_limit)).await?
-        } else {
-            read_some(&mut response).await
-        };
-        Ok((status.as_u16(), headers, text))
+        request.send().await.map_err(|error| network(&error))
     }
 }
 
