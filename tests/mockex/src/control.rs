@@ -47,6 +47,9 @@ PUT    /service-password            the new password as {\"password\":...}
 PUT    /impersonates                whom the service account may impersonate: \"all\", \"none\", {\"only\":[ADDRESS,...]}
 DELETE /tokens                      make all access tokens issued so far unknown
 PUT    /token-refusal               refuse every token: {\"diagnostics\":\"2000002;reason=...\"}, or null to accept them again
+GET    /streams                     how many hanging connections and subscriptions there are
+DELETE /streams                     break all hanging connections
+DELETE /subscriptions               forget all subscriptions; /subscriptions/ADDRESS those of one mailbox
 GET    /counters                    how much was asked
 GET    /requests                    what was asked, the newest last
 ";
@@ -143,6 +146,19 @@ fn route(state: &State, method: &Method, path: &[&str], query: &str, body: Bytes
             let value: Value = parsed(&body)?;
             state.tokens.refuse(value.get("diagnostics").and_then(Value::as_str).map(str::to_owned));
             Ok(json!({}))
+        }
+        ("GET", ["streams"]) => {
+            let subscriptions = &state.subscriptions;
+            let (count, read) = (subscriptions.count(), subscriptions.read());
+            Ok(json!({ "streams": subscriptions.streams(), "subscriptions": count, "read": read }))
+        }
+        ("DELETE", ["streams"]) => {
+            state.subscriptions.cut();
+            Ok(json!({}))
+        }
+        ("DELETE", ["subscriptions"]) => Ok(json!({ "forgotten": state.subscriptions.forget(None) })),
+        ("DELETE", ["subscriptions", mailbox]) => {
+            Ok(json!({ "forgotten": state.subscriptions.forget(Some(&decoded(mailbox))) }))
         }
         ("GET", ["counters"]) => Ok(json!(state.ledger.counters())),
         ("GET", ["requests"]) => Ok(json!(state.ledger.requests())),

@@ -77,7 +77,9 @@ pub(crate) async fn handle(
         Err(Unread::TooLarge { with_credentials }) => {
             let region = region.and_then(|index| state.regions.get(index)).map(|region| region.name.clone());
             let (operation, mailbox) = (None, None);
-            state.ledger.note(Request { service, region, operation, mailbox, with_credentials, status: 413 });
+            state
+                .ledger
+                .note(Request { service, region, operation, mailbox, with_credentials, status: 413 }, !state.lean);
             return Ok(Reply::bare(413, None, None).into_response(&HeaderMap::new(), None));
         }
         Err(Unread::Broken) => return Err(Closed),
@@ -100,14 +102,15 @@ pub(crate) async fn handle(
         operation: subject.operation.as_deref(),
     };
     let answered = answer(&state, service, region, &question, target).await;
-    state.ledger.note(Request {
+    let request = Request {
         service,
         region: region_name.clone(),
         operation: subject.operation.clone(),
         mailbox: subject.mailbox.clone(),
         with_credentials: is_token || question.headers.contains_key(http::header::AUTHORIZATION),
         status: answered.as_ref().map_or(0, Reply::status),
-    });
+    };
+    state.ledger.note(request, !state.lean);
     let is_performed = answered.as_ref().is_ok_and(|reply| reply.status() == 200);
     if is_performed && state.faults.take(target, |kind| matches!(kind, FaultKind::LostAnswer)).is_some() {
         return Err(Closed);

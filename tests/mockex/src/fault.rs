@@ -124,6 +124,22 @@ pub enum FaultKind {
         /// The delay.
         milliseconds: u64,
     },
+    /// A stream breaks instead of its next envelope of events, after so many.
+    CutStream {
+        /// How many pass.
+        after: u32,
+    },
+    /// A proxy holds the stream back: nothing arrives, not even heartbeats.
+    BufferedStream,
+    /// The events of a stream come late.
+    SlowStream {
+        /// The delay.
+        milliseconds: u64,
+    },
+    /// Something else than envelopes comes first.
+    GarbageStream,
+    /// Each byte of a stream comes in a chunk of its own.
+    SingleBytes,
     /// SyncFolderItems and SyncFolderHierarchy refuse the state they are given (`ErrorInvalidSyncStateData`). Calls without
     /// a state are not affected and do not use it up.
     InvalidSyncState,

@@ -55,7 +55,8 @@ struct Book {
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn note(&self, request: Request) {
+    /// Counts a request; remembers it, unless only counts are wanted.
+    pub fn note(&self, request: Request, is_remembered: bool) {
         let mut book = self.lock();
         let counters = &mut book.counters;
         counters.requests += 1;
@@ -66,6 +67,9 @@ impl Ledger {
         }
         if let Some(region) = &request.region {
             *counters.by_region.entry(region.clone()).or_default() += 1;
+        }
+        if !is_remembered {
+            return;
         }
         if book.requests.len() == REMEMBERED {
             book.requests.pop_front();

@@ -14,6 +14,7 @@
 //! | `token` | the token endpoint of an application, its access tokens |
 //! | `soap`, `schema` | element trees, envelopes, faults; the content models requests are checked against |
 //! | `operations`, `shape`, `query` | one file per EWS operation; properties of items and folders; restrictions |
+//! | `subscription`, `streaming` | who hears of which mailbox, on which back end; the hanging connection |
 //! | `transport` | what is sent: delivered, and remembered |
 //! | `autodiscover` | SOAP and POX |
 //! | `fault`, `ledger`, `control` | faults on command, what was asked, the control API |
@@ -40,12 +41,16 @@ mod schema;
 mod shape;
 mod soap;
 mod store;
+mod streaming;
+mod subscription;
 mod token;
 mod transport;
 
 pub use fault::{BusyForm, Fault, FaultKind, ItemFault, PartialForm, Service, Share};
 pub use ledger::{Counters, Request};
-pub use options::{Application, Challenge, Impersonates, Mailbox, Options, Region, ServerVersion, ServiceAccount};
+pub use options::{
+    Application, Challenge, Impersonates, Mailbox, Many, Options, Region, ServerVersion, ServiceAccount, Streaming,
+};
 pub use organization::Organization;
 pub use running::{Delivered, Delivery, Error, FolderListing, ListedItem, Move, Running};
 pub use transport::Sent;

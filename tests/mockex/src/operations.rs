@@ -15,6 +15,7 @@ mod move_item;
 mod resolve_names;
 mod response;
 mod send_item;
+mod subscribe;
 mod sync_folder_hierarchy;
 mod sync_folder_items;
 mod target;
@@ -24,10 +25,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::authentication::Caller;
 use crate::directory::{Account, Directory};
 use crate::fault::PartialForm;
 use crate::schema::Level;
 use crate::soap::{Element, SoapFault};
+use crate::subscription::{BackEnd, Subscriptions};
 use crate::transport::Transport;
 
 /// What an operation is performed with.
@@ -44,6 +47,10 @@ pub(crate) struct Call<'a> {
     /// Asked only where a synchronisation state was given: whether a fault refuses it.
     pub refuse_sync_state: &'a dyn Fn() -> bool,
     pub now: Timestamp,
+    pub subscriptions: &'a Arc<Subscriptions>,
+    /// The server process that the request reached.
+    pub back_end: BackEnd,
+    pub caller: &'a Caller,
 }
 
 /// What a fault does to the response messages of a call.
@@ -72,8 +79,10 @@ pub(crate) fn perform(call: &Call<'_>, operation: &Element) -> Result<String, So
         "MoveItem" => move_item::perform(call, operation),
         "ResolveNames" => resolve_names::perform(call, operation),
         "SendItem" => send_item::perform(call, operation),
+        "Subscribe" => subscribe::subscribe(call, operation),
         "SyncFolderHierarchy" => sync_folder_hierarchy::perform(call, operation),
         "SyncFolderItems" => sync_folder_items::perform(call, operation),
+        "Unsubscribe" => subscribe::unsubscribe(call, operation),
         "UpdateItem" => update_item::perform(call, operation),
         // The schema lets nothing else through.
         _ => return Err(SoapFault::new("ErrorInvalidRequest")),

@@ -42,6 +42,12 @@ pub struct Options {
     /// 35 000 000 for Exchange 2010, 67 108 864 for newer ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_limit: Option<usize>,
+    /// Subscriptions and hanging connections.
+    #[serde(default)]
+    pub streaming: Streaming,
+    /// For measurements: requests are not checked against the schema and only counted, so that the fake is not what is measured.
+    #[serde(default)]
+    pub lean: bool,
     /// The port of Autodiscover, 0 for any.
     #[serde(default)]
     pub autodiscover_port: u16,
@@ -61,12 +67,46 @@ pub struct Region {
     /// Its mailboxes at the start.
     #[serde(default)]
     pub mailboxes: Vec<Mailbox>,
+    /// More mailboxes, by a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub many: Option<Many>,
     /// The host name in its URL; the organisation's `public_host` if none.
     #[serde(default)]
     pub public_host: Option<String>,
     /// The port, 0 for any.
     #[serde(default)]
     pub port: u16,
+}
+
+/// Mailboxes that differ by a number only.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Many {
+    /// How many.
+    pub count: usize,
+    /// Their address, `{n}` in it standing for a number from 0.
+    pub pattern: String,
+}
+
+/// Subscriptions and hanging connections (GetStreamingEvents).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streaming {
+    /// Server processes of a region. A subscription lives in one of them, and is unknown to the others.
+    pub back_ends: usize,
+    /// After so long without an event a stream says that it lives.
+    pub heartbeat_ms: u64,
+    /// How long a minute of `ConnectionTimeout` lasts.
+    pub minute_ms: u64,
+    /// After so many minutes without a connection a subscription is forgotten.
+    pub lifetime_minutes: u32,
+    /// Hanging connections of one mailbox, or of the service account where none is impersonated; what the version of the server
+    /// allows by default if none: 3 on Exchange 2013, 10 on others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hanging_limit: Option<usize>,
+    /// Subscriptions of one mailbox; any if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription_limit: Option<usize>,
 }
 
 /// A server version with everything that follows from it: the request versions it knows, its schema, its policies.
@@ -198,6 +238,8 @@ impl Options {
             limit_concurrency: false,
             message_limit: None,
             request_limit: None,
+            streaming: Streaming::default(),
+            lean: false,
             autodiscover_port: 0,
             control_port: 0,
         }
@@ -214,8 +256,32 @@ impl Region {
             name: name.to_owned(),
             version,
             mailboxes: addresses.into_iter().map(Mailbox::new).collect(),
+            many: None,
             public_host: None,
             port: 0,
+        }
+    }
+}
+
+// === impl Many ===
+
+impl Many {
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = Mailbox> {
+        (0..self.count).map(|number| Mailbox::new(&self.pattern.replace("{n}", &number.to_string())))
+    }
+}
+
+// === impl Streaming ===
+
+impl Default for Streaming {
+    fn default() -> Self {
+        Self {
+            back_ends: 2,
+            heartbeat_ms: 45_000,
+            minute_ms: 60_000,
+            lifetime_minutes: 30,
+            hanging_limit: None,
+            subscription_limit: None,
         }
     }
 }
@@ -314,6 +380,14 @@ impl ServerVersion {
         match self {
             Self::Exchange2010Sp3 => 35_000_000,
             Self::Exchange2013Sp1 | Self::Exchange2016 => 67_108_864,
+        }
+    }
+
+    /// HangingConnectionLimit of the default throttling policy; Exchange 2010 charges a copy of EWSMaxConcurrency.
+    pub(crate) const fn hanging_limit(self) -> usize {
+        match self {
+            Self::Exchange2013Sp1 => 3,
+            Self::Exchange2010Sp3 | Self::Exchange2016 => 10,
         }
     }
 

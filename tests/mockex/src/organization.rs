@@ -11,8 +11,9 @@ use crate::directory::Directory;
 use crate::fault::{Faults, Service};
 use crate::ledger::Ledger;
 use crate::listener;
-use crate::options::{Application, Challenge, Options, ServerVersion, ServiceAccount};
+use crate::options::{Application, Challenge, Many, Options, ServerVersion, ServiceAccount};
 use crate::running::{Error, Running};
+use crate::subscription::Subscriptions;
 use crate::token::Tokens;
 use crate::transport::Transport;
 
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub limit_concurrency: bool,
     pub request_limit: Option<usize>,
     pub transport: Transport,
+    pub subscriptions: Arc<Subscriptions>,
+    pub lean: bool,
     service_account: Mutex<ServiceAccount>,
 }
 
@@ -119,8 +122,8 @@ fn state(options: Options, sockets: &[TcpListener], autodiscover_port: u16) -> R
     let mut directory = Directory::default();
     let mut regions = Vec::new();
     for (index, (region, socket)) in options.regions.iter().zip(sockets).enumerate() {
-        for mailbox in &region.mailboxes {
-            directory.add(mailbox, index).map_err(Error::AddressTaken)?;
+        for mailbox in region.mailboxes.iter().cloned().chain(region.many.iter().flat_map(Many::mailboxes)) {
+            directory.add(&mailbox, index).map_err(Error::AddressTaken)?;
         }
         let host = region.public_host.clone().unwrap_or_else(|| options.public_host.clone());
         let port = socket.local_addr()?.port();
@@ -142,6 +145,8 @@ fn state(options: Options, sockets: &[TcpListener], autodiscover_port: u16) -> R
         autodiscover_pox: options.autodiscover_pox,
         limit_concurrency: options.limit_concurrency,
         request_limit: options.request_limit,
+        subscriptions: Subscriptions::new(options.streaming),
+        lean: options.lean,
         service_account: Mutex::new(options.service_account),
     })
 }

@@ -283,6 +283,29 @@ impl Running {
         self.state.move_item(mailbox, item_id, folder)
     }
 
+    /// How many hanging connections there are.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.state.subscriptions.streams()
+    }
+
+    /// How many subscriptions there are, and how many of them a stream reads.
+    #[must_use]
+    pub fn subscriptions(&self) -> (usize, usize) {
+        (self.state.subscriptions.count(), self.state.subscriptions.read())
+    }
+
+    /// Breaks all hanging connections.
+    pub fn cut_streams(&self) {
+        self.state.subscriptions.cut();
+    }
+
+    /// Forgets the subscriptions of a mailbox, or all; says how many.
+    #[must_use = "it tells whether there were any"]
+    pub fn forget_subscriptions(&self, mailbox: Option<&str>) -> usize {
+        self.state.subscriptions.forget(mailbox)
+    }
+
     /// How much was asked.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -308,7 +331,7 @@ impl State {
         item.fault = delivery.fault;
         let mut mailbox = account.mailbox();
         let folder = folder(&mailbox, delivery.folder.as_deref().unwrap_or("inbox"))?;
-        let key = mailbox.add_item(folder, item).ok_or_else(|| Error::UnknownFolder("inbox".to_owned()))?;
+        let key = mailbox.deliver_item(folder, item).ok_or_else(|| Error::UnknownFolder("inbox".to_owned()))?;
         Ok(Delivered { item_id: Identifier::Item { mailbox: mailbox.guid, key }.encode(), message_id })
     }
 

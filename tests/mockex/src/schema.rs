@@ -38,11 +38,14 @@ pub const OPERATIONS: &[&str] = &[
     "GetFolder",
     "GetItem",
     "GetServerTimeZones",
+    "GetStreamingEvents",
     "MoveItem",
     "ResolveNames",
     "SendItem",
+    "Subscribe",
     "SyncFolderHierarchy",
     "SyncFolderItems",
+    "Unsubscribe",
     "UpdateItem",
 ];
 
@@ -60,6 +63,7 @@ static TABLE: LazyLock<table::Table> = LazyLock::new(|| {
         include_str!("schema/queries.table"),
         include_str!("schema/requests.table"),
         include_str!("schema/folders.table"),
+        include_str!("schema/subscriptions.table"),
         include_str!("schema/items.table"),
         include_str!("schema/times.table"),
         include_str!("schema/values.table"),

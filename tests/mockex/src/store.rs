@@ -3,16 +3,19 @@
 //! Delivery costs the same however full a folder is; a page of a synchronisation costs what it returns.
 
 pub mod change_log;
+pub mod feed;
 pub mod folder;
 pub mod identifier;
 pub mod item;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Weak;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use change_log::{Change, ChangeLog, Cursor};
+pub use feed::{Event, Feed};
 pub use folder::{Folder, FolderKey};
 pub use identifier::{Identifier, SyncState};
 pub use item::{Item, ItemKey};
@@ -27,6 +30,7 @@ pub struct Mailbox {
     hierarchy: ChangeLog,
     last_key: u64,
     last_version: u64,
+    feeds: Vec<Weak<Feed>>,
 }
 
 // === impl Mailbox ===
@@ -41,6 +45,7 @@ impl Mailbox {
             hierarchy: ChangeLog::default(),
             last_key: 0,
             last_version: 0,
+            feeds: Vec::new(),
         };
         for (distinguished, parent, name, class) in folder::STANDARD {
             let parent = parent.and_then(|parent| mailbox.distinguished(parent));
@@ -109,8 +114,27 @@ impl Mailbox {
         key
     }
 
+    /// Tells a subscription from now on what happens.
+    pub fn subscribe(&mut self, feed: Weak<Feed>) {
+        self.feeds.retain(|feed| feed.strong_count() > 0);
+        self.feeds.push(feed);
+    }
+
     /// Puts a new item into a folder; the item's key, folder and version are set here.
-    pub fn add_item(&mut self, folder: FolderKey, mut item: Item) -> Option<ItemKey> {
+    pub fn add_item(&mut self, folder: FolderKey, item: Item) -> Option<ItemKey> {
+        let key = self.put_item(folder, item)?;
+        self.happened(Event::Created, key, folder);
+        Some(key)
+    }
+
+    /// Puts an item into a folder as the transport does it.
+    pub fn deliver_item(&mut self, folder: FolderKey, item: Item) -> Option<ItemKey> {
+        let key = self.add_item(folder, item)?;
+        self.happened(Event::NewMail, key, folder);
+        Some(key)
+    }
+
+    fn put_item(&mut self, folder: FolderKey, mut item: Item) -> Option<ItemKey> {
         let key = ItemKey(self.next_key());
         let version = self.next_version();
         let into = self.folders.get_mut(&folder)?;
@@ -139,23 +163,46 @@ impl Mailbox {
         let folder = self.folders.get_mut(&item.folder)?;
         folder.unread = (folder.unread + usize::from(!item.is_read)).saturating_sub(usize::from(was_unread));
         folder.log.update(key.0, only_read_flag);
+        let folder = folder.key;
+        self.happened(Event::Modified, key, folder);
         Some(version)
     }
 
     /// Moves an item to another folder, where it has a new key.
     pub fn move_item(&mut self, key: ItemKey, folder: FolderKey) -> Option<ItemKey> {
         self.folders.get(&folder)?;
-        let item = self.remove_item(key)?;
-        self.add_item(folder, item)
+        let item = self.take_item(key)?;
+        let from = item.folder;
+        let moved = self.put_item(folder, item)?;
+        self.happened(Event::Moved(key, from), moved, folder);
+        Some(moved)
     }
 
     pub fn remove_item(&mut self, key: ItemKey) -> Option<Item> {
+        let item = self.take_item(key)?;
+        self.happened(Event::Deleted, key, item.folder);
+        Some(item)
+    }
+
+    fn take_item(&mut self, key: ItemKey) -> Option<Item> {
         let item = self.items.remove(&key)?;
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.log.remove(key.0);
             folder.unread = folder.unread.saturating_sub(usize::from(!item.is_read));
         }
         Some(item)
+    }
+
+    fn happened(&self, event: Event, item: ItemKey, folder: FolderKey) {
+        if self.feeds.is_empty() {
+            return;
+        }
+        let Some(folder) = self.folders.get(&folder) else { return };
+        let version = self.items.get(&item).map_or(self.last_version, |item| item.version);
+        let scene = feed::Scene { mailbox: self.guid, folder, item, version, now: Timestamp::now() };
+        for feed in self.feeds.iter().filter_map(Weak::upgrade) {
+            feed.happened(event, &scene);
+        }
     }
 
     /// The items of a folder, oldest first.

@@ -137,7 +137,7 @@ impl Submission {
             reached.push(account);
             let mut mailbox = account.mailbox();
             if let Some(inbox) = mailbox.distinguished("inbox") {
-                mailbox.add_item(inbox, Item::delivered(self.content.clone(), self.now, self.now));
+                mailbox.deliver_item(inbox, Item::delivered(self.content.clone(), self.now, self.now));
             }
         }
     }

@@ -16,6 +16,8 @@ use crate::options::ServerVersion;
 use crate::organization::{Region, State};
 use crate::schema::{self, Level};
 use crate::soap::{Element, Envelope, SoapFault, element, envelope};
+use crate::streaming;
+use crate::subscription::Routed;
 
 const PATH: &str = "/ews/exchange.asmx";
 
@@ -46,8 +48,16 @@ pub fn answer(state: &State, region: usize, question: &Question, target: Target<
         return Reply::bare(415, None, None);
     }
     let Some(region_state) = state.regions.get(region) else { return Reply::bare(404, None, None) };
-    match perform(state, region, region_state, question, target, caller) {
-        Ok(body) => Reply::xml(200, envelope::answer(Some(region_state.version), &body)),
+    let routed = state.subscriptions.route(region, region_state.version, &question.headers, target.mailbox);
+    match perform(state, region_state, question, target, caller, &routed) {
+        Ok(Performed::Text(body)) => {
+            let mut reply = Reply::xml(200, envelope::answer(Some(region_state.version), &body));
+            if let Some(cookie) = routed.cookie.as_deref().filter(|_| target.operation == Some("Subscribe")) {
+                reply.set_cookie(cookie);
+            }
+            reply
+        }
+        Ok(Performed::Stream(body)) => Reply::stream(body),
         Err(fault) => {
             let version = (!fault.in_errors_namespace).then_some(region_state.version);
             Reply::xml(500, envelope::answer(version, &fault.to_xml()))
@@ -55,26 +65,37 @@ pub fn answer(state: &State, region: usize, question: &Question, target: Target<
     }
 }
 
+/// What comes of a request.
+enum Performed {
+    Text(String),
+    Stream(streaming::Body),
+}
+
 fn perform(
     state: &State,
-    index: usize,
     region: &Region,
     question: &Question,
     target: Target<'_>,
     caller: &Caller,
-) -> Result<String, SoapFault> {
+    routed: &Routed,
+) -> Result<Performed, SoapFault> {
     let text = &question.text;
     let envelope = parse(text)?;
     let level = version(region.version, &envelope)?;
     impersonation::check(&envelope)?;
-    schema::check(&envelope, level).map_err(|violation| {
-        if schema::check(&envelope, Level::newest_of(region.version)).is_ok() {
-            return SoapFault::new("ErrorIncorrectSchemaVersion");
-        }
-        broken(text, violation.offset, violation.text)
-    })?;
+    if !state.lean {
+        schema::check(&envelope, level).map_err(|violation| {
+            if schema::check(&envelope, Level::newest_of(region.version)).is_ok() {
+                return SoapFault::new("ErrorIncorrectSchemaVersion");
+            }
+            broken(text, violation.offset, violation.text)
+        })?;
+    }
+    if needs_streaming(&envelope) && !knows_streaming(&envelope) {
+        return Err(SoapFault::new("ErrorIncorrectSchemaVersion"));
+    }
     let account = impersonation::account(state, caller, &envelope)?;
-    if let Some(account) = account.as_ref().filter(|account| account.region() != index) {
+    if let Some(account) = account.as_ref().filter(|account| account.region() != routed.back_end.region) {
         return Err(SoapFault::new(&account.elsewhere()));
     }
     if state.limit_concurrency && question.concurrent > region.version.maximum_concurrency() {
@@ -90,8 +111,37 @@ fn perform(
         disturbance,
         refuse_sync_state: &refuse,
         now: Timestamp::now(),
+        subscriptions: &state.subscriptions,
+        back_end: routed.back_end,
+        caller,
     };
-    operations::perform(&call, &envelope.operation)
+    if envelope.operation_name() == "GetStreamingEvents" {
+        let fault = state.faults.take(target, is_of_a_stream);
+        return Ok(Performed::Stream(streaming::begin(&call, &envelope.operation, region.version, fault)));
+    }
+    operations::perform(&call, &envelope.operation).map(Performed::Text)
+}
+
+fn is_of_a_stream(kind: &FaultKind) -> bool {
+    matches!(
+        kind,
+        FaultKind::CutStream { .. }
+            | FaultKind::BufferedStream
+            | FaultKind::SlowStream { .. }
+            | FaultKind::GarbageStream
+            | FaultKind::SingleBytes
+    )
+}
+
+fn needs_streaming(envelope: &Envelope) -> bool {
+    let is_streaming = || envelope.operation.child("StreamingSubscriptionRequest").is_some();
+    envelope.operation_name() == "GetStreamingEvents" || (envelope.operation_name() == "Subscribe" && is_streaming())
+}
+
+/// Streaming came with the schema Exchange2010_SP1.
+fn knows_streaming(envelope: &Envelope) -> bool {
+    let asked = envelope.header("RequestServerVersion").and_then(|header| header.attribute("Version"));
+    !matches!(asked, None | Some("Exchange2007" | "Exchange2007_SP1" | "Exchange2010"))
 }
 
 /// Takes the faults inside SOAP; those that are SOAP faults themselves end the request.

@@ -8,10 +8,13 @@ use flate2::{Compression, write::GzEncoder};
 use futures::{Stream, StreamExt as _, stream};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    SET_COOKIE,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
+
+use crate::streaming;
 
 /// An answer for hyper.
 pub type HttpResponse = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
@@ -27,6 +30,7 @@ pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
+    stream: Option<streaming::Body>,
 }
 
 // === impl Reply ===
@@ -35,6 +39,18 @@ impl Reply {
     /// A SOAP or POX answer.
     pub fn xml(status: u16, body: String) -> Self {
         Self::new(status, Some("text/xml; charset=utf-8"), body)
+    }
+
+    /// An answer that comes piece by piece.
+    pub fn stream(body: streaming::Body) -> Self {
+        Self { stream: Some(body), ..Self::xml(200, String::new()) }
+    }
+
+    /// Sets a cookie.
+    pub fn set_cookie(&mut self, cookie: &str) {
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            self.headers.insert(SET_COOKIE, value);
+        }
     }
 
     /// An answer of the token endpoint.
@@ -88,12 +104,24 @@ impl Reply {
         if let Some(kind) = content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        Self { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers, body }
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers,
+            body,
+            stream: None,
+        }
     }
 
     /// Writes the answer; with `cut`, only that share of its bytes, and then the connection ends.
     pub fn into_response(mut self, request: &HeaderMap, cut: Option<u8>) -> HttpResponse {
-        let mut body = Bytes::from(self.body);
+        if let Some(pieces) = self.stream.take() {
+            let pieces = stream::unfold(pieces, |mut pieces| async {
+                let piece = pieces.recv().await?;
+                Some((piece.map(Frame::data), pieces))
+            });
+            return self.finished(StreamBody::new(pieces).boxed_unsync());
+        }
+        let mut body = Bytes::from(std::mem::take(&mut self.body));
         let accepts = request.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if body.len() >= COMPRESSED
             && accepts.contains("gzip")
@@ -112,6 +140,10 @@ impl Reply {
             Some(percent) => broken(body, percent),
             None => Full::new(body).map_err(|error: Infallible| match error {}).boxed_unsync(),
         };
+        self.finished(body)
+    }
+
+    fn finished(self, body: UnsyncBoxBody<Bytes, std::io::Error>) -> HttpResponse {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;

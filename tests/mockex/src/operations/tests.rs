@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::*;
 use crate::content;
 use crate::fault::ItemFault;
-use crate::options::Mailbox as MailboxOptions;
+use crate::options::{Mailbox as MailboxOptions, Streaming};
 use crate::store::Item;
 
 const MESSAGES: &str = "http://schemas.microsoft.com/exchange/services/2006/messages";
@@ -65,6 +65,9 @@ impl Stage {
             disturbance,
             refuse_sync_state: &|| refuse,
             now: Timestamp::from_second(1_700_000_100).unwrap(),
+            subscriptions: &Subscriptions::new(Streaming::default()),
+            back_end: BackEnd { region: 0, number: 0 },
+            caller: &Caller::Service,
         };
         let answer = perform(&call, &element).unwrap();
         // Characters that XML forbids are references, which this strict reader refuses.
