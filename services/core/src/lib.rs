@@ -21,6 +21,7 @@ pub mod placement;
 pub mod profile;
 pub mod record;
 pub mod refusal;
+pub mod streaming;
 
 pub use address::EmailAddress;
 pub use aggregate::Aggregate;

@@ -240,7 +240,12 @@ fn to_wire(outcome: &Outcome, elapsed: Duration) -> WireOutcome {
 }
 
 fn fixed(endpoint: &Endpoint) -> Location {
-    Location { url: endpoint.as_str().to_owned(), source: WireSource::Fixed.into(), found_at: None }
+    Location {
+        url: endpoint.as_str().to_owned(),
+        source: WireSource::Fixed.into(),
+        found_at: None,
+        grouping: String::new(),
+    }
 }
 
 fn location(known: &Known) -> Location {
@@ -248,7 +253,12 @@ fn location(known: &Known) -> Location {
         autodiscover::Service::Soap => WireSource::AutodiscoverSoap,
         autodiscover::Service::Pox => WireSource::AutodiscoverPox,
     };
-    Location { url: known.url.clone(), source: source.into(), found_at: Some(wire::timestamp(known.at)) }
+    Location {
+        url: known.url.clone(),
+        source: source.into(),
+        found_at: Some(wire::timestamp(known.at)),
+        grouping: known.settings.grouping.clone().unwrap_or_default(),
+    }
 }
 
 fn refused(failure: Failure) -> Status {

@@ -26,7 +26,7 @@ mod incoming;
 mod sending;
 
 pub use fetching::{Read, read};
-pub use incoming::Wanted;
+pub use incoming::{Wanted, places};
 
 /// How a cycle ended for the scheduler; what happened is in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

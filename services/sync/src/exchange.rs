@@ -14,7 +14,7 @@ use uuid::Uuid;
 mod ews;
 mod paced;
 
-pub use ews::Ews;
+pub use ews::{Ews, folder};
 pub use paced::Paced;
 
 /// What changed in a folder since a cursor.

@@ -143,10 +143,10 @@ fn worker_status(worker: &Worker) -> WorkerStatus {
         concurrency: count(worker.concurrency),
         waiting: count(waiting),
         lag_ms: millis(lag),
-        notified: 0,
-        streams: 0,
+        notified: count(worker.streams.notified()),
+        streams: count(worker.streams.open()),
         interruption,
-        remarks: Vec::new(),
+        remarks: worker.streams.remarks(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `scheduler`: when each is processed
 //! - `desk`: who waits for a turn
 //! - `pace`, `connections`: how fast servers and accounts are asked
+//! - `streaming`: which mailboxes are to be looked at since Exchange says so
 //! - `gate`: profiles whose credentials were rejected
 //! - `cycle`: what is done then
 //! - `message`, `tracking`: from a message to an activity: its parts, and what decides about it
@@ -32,6 +33,7 @@ mod past;
 mod place;
 mod scheduler;
 mod service;
+mod streaming;
 mod tracking;
 mod worker;
 
@@ -48,6 +50,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
     context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));
     context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("outages", pace::watch_outages(Arc::clone(&worker), context.shutdown.clone()));
+    context.tasks.spawn("notifications", streaming::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("fleet", fleet::answer(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     context.tasks.spawn("wake", service::wake(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     let routes =

@@ -17,6 +17,8 @@ use tonic::transport::Channel;
 pub struct Place {
     /// EWS URL.
     pub url: String,
+    /// Autodiscover's `GroupingInformation`; empty where it said none.
+    pub grouping: String,
     /// Who logs on.
     pub user_name: String,
     /// The password.
@@ -57,12 +59,13 @@ pub async fn find(
     let settings = &profile.settings;
     let timeout = std::time::Duration::from_millis(u64::from(settings.connection_timeout_ms));
     let fixed = settings.locations.as_ref().map(|locations| locations.incoming.url());
-    let url = match fixed {
-        Some(url) => url,
+    let (url, grouping) = match fixed {
+        Some(url) => (url, String::new()),
         None => locate(locator, mailbox, postroad_rig::access(profile, Some(mailbox), domains), failed).await?,
     };
     Ok(Place {
         url,
+        grouping,
         user_name,
         password,
         client_credentials: settings.client_credentials.clone().filter(|_| !own),
@@ -85,7 +88,7 @@ async fn locate(
     mailbox: &Mailbox,
     access: Access,
     failed: Option<&str>,
-) -> Result<String, Report> {
+) -> Result<(String, String), Report> {
     let request = LocateRequest {
         email_address: mailbox.settings.address.as_str().to_owned(),
         access: Some(access),
@@ -93,5 +96,5 @@ async fn locate(
     };
     let answer = locator.locate(request).await.map_err(|error| status::report_of(&error, Code::LocatorUnavailable))?;
     let location = answer.into_inner().location.unwrap_or_default();
-    Ok(location.url)
+    Ok((location.url, location.grouping))
 }

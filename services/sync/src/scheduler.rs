@@ -167,6 +167,7 @@ impl Scheduler {
             self.want(id, lane);
         }
         lock(&worker.desk).charge(id, &route, cost, lane.is_some());
+        worker.listen(id);
         self.look_at(id);
     }
 
@@ -198,6 +199,7 @@ impl Scheduler {
         self.agenda.set(id, None);
         self.more.remove(&id);
         lock(&self.worker.desk).remove(id);
+        self.worker.streams.leave(id);
     }
 
     fn look_at_all(&mut self) {
@@ -207,7 +209,7 @@ impl Scheduler {
     }
 
     fn look_at_asked(&mut self) {
-        for id in self.worker.asked() {
+        for id in self.worker.take_news() {
             self.look_at(id);
         }
     }

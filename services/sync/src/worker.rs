@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,7 @@ use crate::{
     ownership::Ownership,
     pace::{Account, Pace, Route, server_of},
     place::Place,
+    streaming::{self, Streams},
 };
 
 /// What the parts of a worker share.
@@ -78,6 +82,10 @@ pub struct Worker {
     pub concurrency: usize,
     /// Mailboxes that are to be looked at now, and why.
     asked: Mutex<HashMap<Uuid, Trigger>>,
+    /// Mailboxes whose time may have changed, until the scheduler has looked.
+    news: Mutex<Vec<Uuid>>,
+    /// Which mailboxes Exchange tells of.
+    pub streams: Streams,
     /// Wakes the scheduler.
     pub wake: Notify,
     /// The last cycle of each mailbox, recorded or not.
@@ -91,6 +99,8 @@ pub struct Worker {
     /// Messages that this worker has just marked, by mailbox: the change that follows is its own.
     pub marked: Mutex<HashMap<Uuid, HashSet<String>>>,
     /// The organization's settings, and when they were asked for.
+    /// Whether Sent Items are synchronized, as the settings said last.
+    tracks_sent: AtomicBool,
     known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
 }
 
@@ -134,6 +144,9 @@ impl Worker {
             page: config.sync.page,
             concurrency: config.sync.concurrency,
             asked: Mutex::default(),
+            news: Mutex::default(),
+            streams: Streams::new(config.sync.notifications, Duration::from_millis(config.sync.stream_silence_ms)),
+            tracks_sent: AtomicBool::new(false),
             wake: Notify::new(),
             pulses: Mutex::default(),
             servers: Mutex::default(),
@@ -154,12 +167,29 @@ impl Worker {
             *known = why;
         }
         drop(asked);
+        self.reconsider([id]);
+    }
+
+    /// Has the scheduler look at when mailboxes are due.
+    pub fn reconsider(&self, ids: impl IntoIterator<Item = Uuid>) {
+        lock(&self.news).extend(ids);
         self.wake.notify_one();
     }
 
-    /// The mailboxes that somebody asked for.
-    pub fn asked(&self) -> Vec<Uuid> {
-        lock(&self.asked).keys().copied().collect()
+    /// The mailboxes that were asked for or are to be reconsidered, since it was last called.
+    pub fn take_news(&self) -> Vec<Uuid> {
+        std::mem::take(&mut *lock(&self.news))
+    }
+
+    /// A cycle went well: Exchange is to tell of the mailbox from now on.
+    pub fn listen(&self, id: Uuid) {
+        let tracks_sent = self.tracks_sent.load(Ordering::Relaxed);
+        let folders = self.directory.with_mailbox(id, |mailbox, _| {
+            streaming::is_well(mailbox).then(|| streaming::folders_of(mailbox, tracks_sent))
+        });
+        if let Some(folders) = folders.flatten() {
+            self.streams.consider(id, folders);
+        }
     }
 
     /// A cycle begins: what is asked from now on is for the next one.
@@ -190,8 +220,8 @@ impl Worker {
     }
 
     /// Whether notifications of a mailbox arrive, so that polls are only the safety net.
-    pub const fn is_notified(&self, _id: Uuid) -> bool {
-        false
+    pub fn is_notified(&self, id: Uuid) -> bool {
+        self.streams.is_notified(id)
     }
 
     /// How urgent a due mailbox is.
@@ -319,12 +349,14 @@ impl Worker {
             return Ok(settings.clone());
         }
         let settings = self.crm.settings().await.map_err(crate::crm::Refused::report)?;
+        self.tracks_sent.store(settings.track_sent_items, Ordering::Relaxed);
         *known = Some((clock::instant(), settings.clone()));
         Ok(settings)
     }
 }
 
-fn account(mailbox: &Mailbox, profile: &Profile) -> Account {
+/// Who logs on for a mailbox.
+pub fn account(mailbox: &Mailbox, profile: &Profile) -> Account {
     if mailbox.settings.allow_own_credentials { Account::Mailbox(mailbox.id) } else { Account::Profile(profile.id) }
 }
 

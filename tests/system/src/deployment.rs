@@ -55,6 +55,10 @@ impl Role {
 pub struct Options {
     /// Distance of polls.
     pub poll: Duration,
+    /// The largest distance of polls while notifications arrive.
+    pub idle_poll: Duration,
+    /// A stream of notifications without a sign of life for so long is dead.
+    pub stream_silence: Duration,
     /// Distance of attempts after a failure.
     pub retry: Duration,
     /// Failures that disable a mailbox.
@@ -69,6 +73,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             poll: Duration::from_millis(500),
+            idle_poll: Duration::from_millis(500),
+            stream_silence: Duration::from_secs(120),
             retry: Duration::from_millis(1000),
             retry_attempts: 10,
             first_probe: Duration::from_millis(1000),
@@ -305,7 +311,7 @@ impl Deployment {
              [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
              \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
              ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
-             poll_ms = {poll}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
+             poll_ms = {poll}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
              last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
              port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",
             nats = self.nats.url(),
@@ -315,6 +321,8 @@ impl Deployment {
             autodiscover = self.exchange.autodiscover_port(),
             sync = listen(Role::Sync),
             poll = options.poll.as_millis(),
+            idle = options.idle_poll.as_millis(),
+            silence = options.stream_silence.as_millis(),
             retry = options.retry.as_millis(),
             attempts = options.retry_attempts,
             probe = options.first_probe.as_millis(),

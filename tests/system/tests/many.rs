@@ -47,11 +47,13 @@ async fn scene() -> Scene {
     });
     let options = Options {
         poll: Duration::from_millis(1000),
+        idle_poll: Duration::from_millis(1000),
         retry: Duration::from_millis(500),
         // What fails here fails for ever again; no mailbox is to be disabled by that.
         retry_attempts: 1000,
         first_probe: Duration::from_millis(300),
         lease: Duration::from_millis(1500),
+        ..Options::default()
     };
     let scene = Scene::open(mockex::Options::contoso(regions.collect()), options).await.unwrap();
     for index in 0..MAILBOXES {

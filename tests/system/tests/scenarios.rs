@@ -9,6 +9,7 @@ mod scenarios {
     pub mod main_job;
     pub mod messages;
     pub mod modern;
+    pub mod notifications;
     pub mod owners;
     pub mod past;
     pub mod sending;

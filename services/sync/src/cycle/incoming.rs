@@ -74,7 +74,7 @@ pub async fn receive(
 }
 
 /// The folders that are looked at: the Inbox, Sent Items of users where switched on, the tracked ones.
-fn places(mailbox: &Mailbox, settings: &Settings) -> Vec<Place> {
+pub fn places(mailbox: &Mailbox, settings: &Settings) -> Vec<Place> {
     let mut places = vec![Place::Inbox];
     if matches!(mailbox.settings.kind, Kind::User(_)) {
         places.extend(settings.track_sent_items.then_some(Place::SentItems));

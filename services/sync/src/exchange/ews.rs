@@ -21,6 +21,8 @@ mod folders;
 mod mailbox;
 mod sending;
 
+pub use folders::folder;
+
 /// Connections to mail servers, shared by the mailboxes of a server.
 pub struct Ews {
     transports: Transports,
@@ -77,6 +79,11 @@ impl Ews {
 
     /// A mailbox at its place. Opens no connection.
     pub fn open(&self, place: &Place) -> Result<Arc<dyn Exchange>, Report> {
+        Ok(Arc::new(mailbox::Mailbox { client: self.client(place)? }))
+    }
+
+    /// The client of a mailbox at its place. Opens no connection.
+    pub fn client(&self, place: &Place) -> Result<Client, Report> {
         let endpoint = Endpoint::parse(&place.url)
             .map_err(|error| Report::new(Code::LocationInvalid, format!("{}: {error}", place.url)))?;
         let transport = self.transport(place)?;
@@ -88,7 +95,7 @@ impl Ews {
             version: RequestServerVersion::default(),
             timeout: place.timeout,
         };
-        Ok(Arc::new(mailbox::Mailbox { client: Client::new(&transport, access) }))
+        Ok(Client::new(&transport, access))
     }
 
     fn credentials(&self, place: &Place, transport: &Transport) -> Result<Credentials, Report> {

@@ -16,6 +16,7 @@ fn busy() -> Report {
 
 fn place() -> Place {
     Place {
+        grouping: String::new(),
         url: "https://mail.contoso.example/EWS/Exchange.asmx".into(),
         user_name: String::new(),
         password: String::new().into(),
