@@ -1,6 +1,8 @@
 //! Emails that the CRM sends: queued by people, claimed and reported by synchronization (spec §4).
 
-use futures::Stream;
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, stream};
 use jiff::Timestamp;
 use postroad_core::{
     EmailAddress, Refusal,
@@ -10,8 +12,8 @@ use postroad_core::{
     record::{Kind, Record},
 };
 use postroad_journal::{Actor, ExecuteError, Journal};
-use postroad_proto::crm::v1::{PromoteEmailRequest, SendHeader};
-use postroad_rig::wire::time;
+use postroad_proto::crm::v1::{PromoteEmailRequest, SendHeader, WatchOutboxResponse};
+use postroad_rig::{clock, wire::time};
 use uuid::Uuid;
 
 use crate::{
@@ -24,6 +26,38 @@ use crate::{
 
 /// Tokens that are tried before an email goes without one.
 const TOKENS: u64 = 10_000;
+
+/// Whoever listens hears of emails whose time has come within so long.
+const LOOKED: Duration = Duration::from_secs(1);
+
+/// Says through which mailboxes something is to be sent: what waits first, then each as it comes.
+pub fn watch(store: Arc<Store>) -> impl Stream<Item = Result<WatchOutboxResponse, tonic::Status>> + Send {
+    // Listening begins before the look, so that nothing falls between.
+    let queued = store.queued();
+    stream::unfold((store, queued, None), |(store, mut queued, since)| async move {
+        let mut looked = since;
+        let mut pause = tokio::time::interval(LOOKED);
+        // The first tick is at once.
+        pause.tick().await;
+        loop {
+            let now = clock::now();
+            let mailbox_addresses = store.read(|view| view.due_outboxes(looked, now));
+            let is_first = looked.replace(now).is_none();
+            if is_first || !mailbox_addresses.is_empty() {
+                return Some((Ok(WatchOutboxResponse { mailbox_addresses }), (store, queued, looked)));
+            }
+            tokio::select! {
+                _ = pause.tick() => {}
+                address = queued.recv() => {
+                    // More came at once than is kept: to be begun anew, with all that waits.
+                    let address = address.ok()?;
+                    let answer = WatchOutboxResponse { mailbox_addresses: vec![address] };
+                    return Some((Ok(answer), (store, queued, looked)));
+                }
+            }
+        }
+    })
+}
 
 /// Queues an email to be sent; gives its id.
 pub async fn send<S>(

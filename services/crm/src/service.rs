@@ -11,8 +11,8 @@ use postroad_proto::crm::v1::{
     QueueItem, ReadContentRequest, ReadContentResponse, ReportDeliveryRequest, ReportDeliveryResponse,
     ResendEmailRequest, ResendEmailResponse, SaveRecordRequest, SaveRecordResponse, SaveSettingsRequest,
     SaveSettingsResponse, SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest, SendEmailResponse,
-    SetRegardingRequest, SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse,
-    crm_service_server::CrmService, promote_email_request, send_email_request,
+    SetRegardingRequest, SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse, WatchOutboxRequest,
+    WatchOutboxResponse, crm_service_server::CrmService, promote_email_request, send_email_request,
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
@@ -220,6 +220,13 @@ impl CrmService for Service {
         let waiting = self.store.read(|view| view.outbox(&request.mailbox_address, clock::now(), most));
         let emails = waiting.into_iter().map(|(id, attempt)| OutboxEmail { email_id: id.to_string(), attempt });
         Ok(Response::new(ListOutboxResponse { emails: emails.collect() }))
+    }
+
+    type WatchOutboxStream = BoxStream<'static, Result<WatchOutboxResponse, Status>>;
+
+    async fn watch_outbox(&self, _: Request<WatchOutboxRequest>) -> Result<Response<Self::WatchOutboxStream>, Status> {
+        self.store.caught_up().await;
+        Ok(Response::new(outbox::watch(Arc::clone(&self.store)).boxed()))
     }
 
     async fn claim_email(&self, request: Request<ClaimEmailRequest>) -> Result<Response<ClaimEmailResponse>, Status> {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use postroad_core::email;
 use postroad_journal::{Followed, Journal, Kind};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 mod search;
@@ -20,16 +21,22 @@ pub use view::{Answering, Position, Row, Smart, View, sender_of};
 /// How long an answer waits for the view to show what it has just written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Emails that are queued at once before whoever listens has to begin anew.
+const QUEUED: usize = 4096;
+
 /// The view, and how far it has come.
 pub struct Store {
     view: RwLock<View>,
     applied: watch::Sender<u64>,
     caught_up: watch::Sender<bool>,
+    /// Addresses of mailboxes through which something new is to be sent.
+    queued: broadcast::Sender<String>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { view: RwLock::default(), applied: watch::Sender::new(0), caught_up: watch::Sender::new(false) }
+        let (queued, _) = broadcast::channel(QUEUED);
+        Self { view: RwLock::default(), applied: watch::Sender::new(0), caught_up: watch::Sender::new(false), queued }
     }
 }
 
@@ -60,6 +67,7 @@ impl Store {
             }
             Followed::Email(id, commit) => {
                 self.write(|view| view.email(id, commit.sequence, &commit.events));
+                self.tell_queued(id, &commit.events);
                 commit.sequence
             }
             Followed::Organization(commit) => {
@@ -74,6 +82,21 @@ impl Store {
             Followed::Profile(..) | Followed::Mailbox(..) | Followed::Notification(..) | Followed::Name(..) => return,
         };
         self.applied.send_replace(sequence);
+    }
+
+    fn tell_queued(&self, id: uuid::Uuid, events: &[email::Event]) {
+        let is_new = |event: &email::Event| matches!(event, email::Event::Queued { .. } | email::Event::Resent { .. });
+        if self.queued.receiver_count() > 0
+            && events.iter().any(is_new)
+            && let Some(address) = self.read(|view| view.sending_mailbox(id))
+        {
+            let _nobody = self.queued.send(address);
+        }
+    }
+
+    /// Tells from now on through which mailboxes something is to be sent, by address.
+    pub fn queued(&self) -> broadcast::Receiver<String> {
+        self.queued.subscribe()
     }
 
     /// Waits until the view holds all that the journal held when following began.

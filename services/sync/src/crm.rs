@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use postroad_core::{
     email::Correlation,
     fault::{Code, Report},
@@ -112,6 +113,8 @@ pub trait Crm: Send + Sync {
     async fn impose(&self, mailbox_id: Uuid, folder_id: &str, regarding: Uuid) -> Result<u32, Refused>;
     /// The emails to send through a mailbox, in order.
     async fn outbox(&self, mailbox_address: &str, limit: u32) -> Result<Vec<Queued>, Refused>;
+    /// Says the addresses of mailboxes through which something is to be sent, as it comes; `None` where the CRM cannot tell.
+    async fn queued(&self) -> Result<Option<BoxStream<'static, Result<Vec<String>, Refused>>>, Refused>;
     /// Takes one to send it; it gets the message id unless it has one for this attempt.
     async fn claim(&self, queued: Queued, message_id: &str) -> Result<Email, Refused>;
     /// Says what became of it.

@@ -9,6 +9,7 @@
 //! - `gate`: profiles whose credentials were rejected
 //! - `cycle`: what is done then
 //! - `message`, `tracking`: from a message to an activity: its parts, and what decides about it
+//! - `queued`: which mailboxes are to be looked at since the CRM says so
 //! - `outbox`: sending, exactly once
 //! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
 //! - `fleet`: all workers together
@@ -31,6 +32,7 @@ mod ownership;
 mod pace;
 mod past;
 mod place;
+mod queued;
 mod scheduler;
 mod service;
 mod streaming;
@@ -51,6 +53,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
     context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("outages", pace::watch_outages(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("notifications", streaming::run(Arc::clone(&worker), context.shutdown.clone()));
+    context.tasks.spawn("queued", queued::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("fleet", fleet::answer(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     context.tasks.spawn("wake", service::wake(Arc::clone(&worker), context.nats.clone(), context.shutdown.clone()));
     let routes =

@@ -66,8 +66,9 @@ pub struct Outbox<'a, L: Ledger> {
 }
 
 impl<L: Ledger> Outbox<'_, L> {
-    /// Sends what waits, in order. An email that fails by itself lets the next ones pass; a mailbox or server that fails does not.
-    pub async fn send(&mut self) -> Result<(), Stopped> {
+    /// Sends what waits, in order; gives whether anything did. An email that fails by itself lets the next ones pass; a mailbox or
+    /// server that fails does not.
+    pub async fn send(&mut self) -> Result<bool, Stopped> {
         let mailbox = self.ledger.mailbox().ok_or(Stopped::Refused)?;
         let address = mailbox.settings.address.as_str();
         let waiting = self.crm.outbox(address, LIMIT).await.map_err(|refused| Stopped::Crm(refused.report()))?;
@@ -77,10 +78,11 @@ impl<L: Ledger> Outbox<'_, L> {
             .filter(|(id, _)| waiting.iter().all(|queued| queued.email_id != **id))
             .map(|(id, sending)| Queued { email_id: *id, attempt: sending.attempt })
             .collect();
+        let has_any = !rest.is_empty() || !waiting.is_empty();
         for queued in rest.into_iter().chain(waiting) {
             self.send_one(queued).await?;
         }
-        Ok(())
+        Ok(has_any)
     }
 
     fn sending(&self, email_id: Uuid) -> Option<Sending> {

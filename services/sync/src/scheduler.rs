@@ -200,6 +200,7 @@ impl Scheduler {
         self.more.remove(&id);
         lock(&self.worker.desk).remove(id);
         self.worker.streams.leave(id);
+        self.worker.outboxes.leave(id);
     }
 
     fn look_at_all(&mut self) {

@@ -37,6 +37,7 @@ use crate::{
     ownership::Ownership,
     pace::{Account, Pace, Route, server_of},
     place::Place,
+    queued::Outboxes,
     streaming::{self, Streams},
 };
 
@@ -84,6 +85,8 @@ pub struct Worker {
     asked: Mutex<HashMap<Uuid, Trigger>>,
     /// Mailboxes whose time may have changed, until the scheduler has looked.
     news: Mutex<Vec<Uuid>>,
+    /// Which mailboxes the CRM tells of.
+    pub outboxes: Outboxes,
     /// Which mailboxes Exchange tells of.
     pub streams: Streams,
     /// Wakes the scheduler.
@@ -145,6 +148,7 @@ impl Worker {
             concurrency: config.sync.concurrency,
             asked: Mutex::default(),
             news: Mutex::default(),
+            outboxes: Outboxes::new(Duration::from_millis(config.sync.outbox_ms)),
             streams: Streams::new(config.sync.notifications, Duration::from_millis(config.sync.stream_silence_ms)),
             tracks_sent: AtomicBool::new(false),
             wake: Notify::new(),
@@ -213,7 +217,9 @@ impl Worker {
         let due = self.directory.with_mailbox(id, |mailbox, profile| {
             let minimum = profile.map_or(0, |profile| profile.settings.minimum_polling_interval_minutes);
             let minimum = SignedDuration::from_mins(i64::from(minimum));
-            let interval = self.polling.distance(minimum, pulse.map_or(0, |pulse| pulse.empty), self.is_notified(id));
+            // What could not be sent yet is tried with each poll.
+            let empty = if self.outboxes.waits(id) { 0 } else { pulse.map_or(0, |pulse| pulse.empty) };
+            let interval = self.polling.distance(minimum, empty, self.is_notified(id));
             due(mailbox, profile.map(facts_of), pulse.map(|pulse| pulse.ended), interval, asked, now)
         });
         due.unwrap_or(Due::Never)

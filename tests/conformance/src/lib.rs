@@ -96,6 +96,7 @@ pub async fn run(endpoint: &str) -> Result<Vec<Check>, tonic::transport::Error> 
         "SENT is final" => outbox::is_final;
         "an email that failed leaves the outbox and comes back when it is queued again" => outbox::resend;
         "a delayed email waits" => outbox::delayed;
+        "an email that is queued is told, and what waits is told at once (or WatchOutbox is UNIMPLEMENTED)" => outbox::watched;
         "a sent email that is found in Sent Items is the same activity" => outbox::found;
     })
 }

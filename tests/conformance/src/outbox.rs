@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use postroad_proto::crm::v1::{
     ClaimEmailRequest, CorrelationMethod, Email, EmailDirection, EmailStatus, ListOutboxRequest, MatchEmailRequest,
-    ReportDeliveryRequest, ResendEmailRequest,
+    ReportDeliveryRequest, ResendEmailRequest, WatchOutboxRequest, WatchOutboxResponse,
 };
 
 use crate::{Trouble, ensure, stage::Stage};
@@ -130,4 +130,37 @@ pub async fn found(stage: &Stage) -> Result<(), Trouble> {
     copy.email().set_direction(EmailDirection::Outgoing);
     let promoted = stage.promote(&copy).await?;
     ensure(promoted == (id.clone(), false), || format!("{promoted:?} instead of {id}"))
+}
+
+/// Listens until a mailbox is named.
+async fn told(told: &mut tonic::Streaming<WatchOutboxResponse>, address: &str) -> Result<(), Trouble> {
+    let named = async {
+        while let Some(message) = told.message().await? {
+            if message.mailbox_addresses.iter().any(|named| named.eq_ignore_ascii_case(address)) {
+                return Ok(());
+            }
+        }
+        ensure(false, || "the stream ended".to_owned())
+    };
+    let patient = tokio::time::timeout(std::time::Duration::from_secs(30), named).await;
+    patient.unwrap_or_else(|_| ensure(false, || format!("{address} was not named within 30 seconds")))
+}
+
+pub async fn watched(stage: &Stage) -> Result<(), Trouble> {
+    let mut stream = match stage.crm().watch_outbox(WatchOutboxRequest {}).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == tonic::Code::Unimplemented => return Ok(()),
+        Err(status) => return Err(status.into()),
+    };
+    let first = stream.message().await?;
+    ensure(first.is_some(), || "there is no first message".to_owned())?;
+    let from = stage.address("watched");
+    let id = stage.queue(&from, "told", None).await?;
+    told(&mut stream, &from).await?;
+    let mut late = stage.crm().watch_outbox(WatchOutboxRequest {}).await?.into_inner();
+    told(&mut late, &from).await?;
+    take(stage, &id, 1, &stage.id("watched")).await?;
+    report(stage, &id, 1, EmailStatus::Failed).await?;
+    stage.crm().resend_email(ResendEmailRequest { email_id: id }).await?;
+    told(&mut stream, &from).await
 }

@@ -240,6 +240,26 @@ impl View {
         due.take(most).collect()
     }
 
+    /// The mailbox through which an email is sent.
+    pub fn sending_mailbox(&self, id: Uuid) -> Option<String> {
+        Some(self.emails.get(&id)?.activity.email.delivery.as_ref()?.sending_mailbox.clone())
+    }
+
+    /// The mailboxes through which something is to be sent: all that waits and is due at `now`, or only what became due since a time.
+    pub fn due_outboxes(&self, since: Option<Timestamp>, now: Timestamp) -> Vec<String> {
+        let is_due = |id: &Uuid| {
+            let row = self.emails.get(id);
+            let after =
+                row.and_then(|row| row.activity.email.delivery.as_ref()).and_then(|delivery| delivery.send_after);
+            match since {
+                None => after.is_none_or(|at| at <= now),
+                Some(since) => after.is_some_and(|at| since < at && at <= now),
+            }
+        };
+        let due = self.outbox.iter().filter(|(_, waiting)| waiting.iter().any(|(_, id)| is_due(id)));
+        due.map(|(address, _)| address.clone()).collect()
+    }
+
     /// The items of a queue, the newest first, after a key.
     pub fn queue(&self, queue: Uuid, before: Option<(Timestamp, Uuid)>, most: usize) -> Vec<(Timestamp, Arc<Row>)> {
         let end = before.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);

@@ -20,6 +20,8 @@ pub struct Sync {
     pub idle_poll_ms: u64,
     /// Whether Exchange's streaming notifications are used.
     pub notifications: bool,
+    /// The CRM's outboxes are asked for at least so often where it has not said that something waits.
+    pub outbox_ms: u64,
     /// A connection for notifications that says nothing for so long, not even that it lives, is taken for dead.
     pub stream_silence_ms: u64,
     /// Connections to one mail server at a time, hanging ones of notifications not counted; an account's maximum concurrent
@@ -50,6 +52,7 @@ impl Default for Sync {
             poll_ms: 15_000,
             idle_poll_ms: 15 * 60_000,
             notifications: true,
+            outbox_ms: 5 * 60_000,
             stream_silence_ms: 120_000,
             server_connections: 100,
             retry_ms: 5 * 60_000,
@@ -87,6 +90,7 @@ impl Sync {
         let ranges = [
             ("sync.poll_ms", self.poll_ms, 100, 86_400_000),
             ("sync.idle_poll_ms", self.idle_poll_ms, 100, 86_400_000),
+            ("sync.outbox_ms", self.outbox_ms, 100, 86_400_000),
             ("sync.stream_silence_ms", self.stream_silence_ms, 100, 3_600_000),
             ("sync.server_connections", u64::from(self.server_connections), 1, 10_000),
             ("sync.retry_ms", self.retry_ms, 100, 86_400_000),

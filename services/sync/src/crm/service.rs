@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, stream::BoxStream};
 use postroad_core::{
     fault::{Code, Report},
     organization::Settings,
@@ -9,7 +10,7 @@ use postroad_core::{
 use postroad_proto::crm::v1::{
     ClaimEmailRequest, Email, GetEmailRequest, GetRecordRequest, GetSettingsRequest, ImposeRegardingRequest,
     ListOutboxRequest, PromoteEmailRequest, PromoteHeader, ReadContentRequest, ReportDeliveryRequest,
-    UntrackEmailRequest, crm_service_client::CrmServiceClient, promote_email_request::Part,
+    UntrackEmailRequest, WatchOutboxRequest, crm_service_client::CrmServiceClient, promote_email_request::Part,
 };
 use postroad_rig::status;
 use tonic::{Code as Grpc, Status, transport::Channel};
@@ -106,6 +107,20 @@ impl Crm for CrmServiceClient<Channel> {
             Ok(Queued { email_id: wire::id(&email.email_id)?, attempt: email.attempt })
         };
         answer.emails.into_iter().map(queued).collect()
+    }
+
+    async fn queued(&self) -> Result<Option<BoxStream<'static, Result<Vec<String>, Refused>>>, Refused> {
+        match self.clone().watch_outbox(WatchOutboxRequest {}).await {
+            Ok(answer) => {
+                let told = answer.into_inner();
+                Ok(Some(
+                    told.map(|told| told.map(|told| told.mailbox_addresses).map_err(|error| silent(&error))).boxed(),
+                ))
+            }
+            // A connector that cannot tell.
+            Err(error) if error.code() == Grpc::Unimplemented => Ok(None),
+            Err(error) => Err(silent(&error)),
+        }
     }
 
     async fn claim(&self, queued: Queued, message_id: &str) -> Result<Email, Refused> {

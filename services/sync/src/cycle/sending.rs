@@ -14,10 +14,20 @@ use crate::{
 
 /// Sends what waits.
 pub async fn send(cycle: &mut Cycle<'_>, exchange: &dyn Exchange, settings: &Settings) -> Result<(), Stop> {
-    let crm = std::sync::Arc::clone(&cycle.worker.crm);
+    let (worker, id) = (cycle.worker, cycle.id);
+    let is_quiet = cycle.mailbox()?.sync.sending.is_empty();
+    if is_quiet && !worker.outboxes.is_due(id) {
+        return Ok(());
+    }
+    worker.outboxes.looked(id);
+    let crm = std::sync::Arc::clone(&worker.crm);
     let sent = Outbox { ledger: &mut *cycle, exchange, crm: &*crm, settings }.send().await;
+    if !matches!(sent, Ok(false)) {
+        // Looked at once more: what failed in passing is still there.
+        worker.outboxes.wait(id);
+    }
     match sent {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(Stopped::Exchange(failure)) => Err(Stop::Exchange(failure)),
         Err(Stopped::Crm(report)) => Err(Stop::Fault(report)),
         Err(Stopped::Refused) => Err(Stop::Refused),

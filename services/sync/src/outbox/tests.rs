@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _,
@@ -221,6 +222,10 @@ impl Crm for Worker {
         unused()
     }
     async fn has_record(&self, _: Uuid) -> Result<bool, Refused> {
+        unused()
+    }
+
+    async fn queued(&self) -> Result<Option<BoxStream<'static, Result<Vec<String>, Refused>>>, Refused> {
         unused()
     }
 

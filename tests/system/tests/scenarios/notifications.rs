@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use mockex::{Fault, FaultKind, Region, ServerVersion, Streaming};
-use postroad_proto::sync::v1::{ListWorkersRequest, WorkerStatus};
+use postroad_proto::{
+    crm::v1::EmailStatus,
+    mailbox::v1::{MailboxSettings, SynchronizationMethod},
+    sync::v1::{ListWorkersRequest, WorkerStatus},
+};
 use system::{
     Options,
     scene::{DEADLINE, Scene},
 };
+
+use super::sending::email;
 
 const ADA: &str = "ada@contoso.example";
 const BO: &str = "bo@contoso.example";
@@ -125,4 +131,30 @@ async fn a_connection_whose_time_is_over_is_opened_anew() {
     assert_eq!(scene.deployment.exchange.subscriptions().0, subscribed, "the subscriptions live on");
     scene.deliver("anew", 1, BO).unwrap();
     scene.wait_for("anew", [1]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_email_leaves_without_a_poll() {
+    let scene = Scene::open(organization(ServerVersion::Exchange2016), rarely()).await.unwrap();
+    let both =
+        MailboxSettings { outgoing_method: SynchronizationMethod::ServerSideSync.into(), ..MailboxSettings::default() };
+    for address in [ADA, BO] {
+        scene.set_up().mailbox_with(address, both.clone()).await.unwrap();
+    }
+    scene.set_up().test_and_enable().await.unwrap();
+    until(&scene, "notified of both", |worker| worker.notified == 2).await;
+    for number in 0..3 {
+        let subject = format!("offer {number}");
+        let id = scene.send(email(ADA, &["buyer@fabrikam.example"], &subject), "Hello").await.unwrap();
+        scene.email(&id, "sent", |email| email.status() == EmailStatus::Sent).await.unwrap();
+    }
+    // What is to be sent later leaves when its time has come.
+    let soon = postroad_rig::clock::now() + jiff::SignedDuration::from_secs(2);
+    let send_after = Some(prost_types::Timestamp { seconds: soon.as_second(), nanos: soon.subsec_nanosecond() });
+    let delayed = postroad_proto::crm::v1::Email { send_after, ..email(BO, &["buyer@fabrikam.example"], "later") };
+    let id = scene.send(delayed, "Hello").await.unwrap();
+    scene.email(&id, "sent", |email| email.status() == EmailStatus::Sent).await.unwrap();
+    let sent = scene.deployment.exchange.sent();
+    assert!(sent.iter().all(|mail| mail.subject.as_deref() != Some("later") || mail.submitted >= soon), "not before");
+    assert_eq!(sent.len(), 4);
 }
