@@ -110,9 +110,11 @@ impl Cycle<'_> {
     }
 
     async fn place(&self, mailbox: &Mailbox, profile: &Profile, failed: Option<&str>) -> Result<place::Place, Stop> {
-        let mut locator = self.worker.locator.clone();
-        let domains = self.worker.directory.domains_of(profile.id);
-        place::find(&mut locator, &self.worker.keyring, mailbox, profile, domains, failed).await.map_err(Stop::Fault)
+        let worker = self.worker;
+        let mut locator = worker.locator.clone();
+        let domains = || worker.directory.domains_of(profile.id);
+        let place = place::find(&worker.places, &mut locator, &worker.keyring, mailbox, profile, domains, failed);
+        place.await.map_err(Stop::Fault)
     }
 
     async fn process(&mut self, mailbox: &Mailbox, profile: &Profile, place: &place::Place) -> Result<End, Stop> {
@@ -201,6 +203,9 @@ impl Cycle<'_> {
     }
 
     async fn end(&mut self, result: Result<End, Stop>, profile: &Profile) -> End {
+        if matches!(result, Err(Stop::Exchange(_))) {
+            self.worker.places.forget(self.id);
+        }
         let (started_at, trigger) = (self.started_at, self.trigger);
         let recorded = match result {
             Ok(End::Done) if !self.has_worked => return End::Idle,

@@ -52,7 +52,7 @@ pub fn mailbox(worker: &Worker, id: Uuid) -> Option<(Mailbox, Profile)> {
 /// Opens a mailbox of the mail server, as a cycle does.
 pub async fn open(worker: &Worker, mailbox: &Mailbox, profile: &Profile) -> Result<Arc<dyn Exchange>, Report> {
     let mut locator = worker.locator.clone();
-    let domains = worker.directory.domains_of(profile.id);
-    let place = place::find(&mut locator, &worker.keyring, mailbox, profile, domains, None).await?;
+    let domains = || worker.directory.domains_of(profile.id);
+    let place = place::find(&worker.places, &mut locator, &worker.keyring, mailbox, profile, domains, None).await?;
     worker.open(mailbox.id, mailbox, profile, &place, false)
 }

@@ -1,5 +1,11 @@
 //! Where a mailbox is served and with which credentials: profile, mailbox and locator together.
 
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
 use postroad_core::{
     fault::{Code, Report},
     mailbox::Mailbox,
@@ -8,9 +14,12 @@ use postroad_core::{
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1::{Access, LocateRequest, locator_service_client::LocatorServiceClient};
-use postroad_rig::status;
+use postroad_rig::{clock, status};
 use secrecy::SecretString;
 use tonic::transport::Channel;
+use uuid::Uuid;
+
+use crate::lock::lock;
 
 /// How a mailbox is reached.
 #[derive(Clone)]
@@ -36,16 +45,75 @@ pub struct Place {
     /// Whose TLS is used.
     pub tls: TlsLibrary,
     /// Time limit of a request.
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
+}
+
+/// Where the mailboxes of a worker were found, so that the locator is not asked with each look.
+#[derive(Default)]
+pub struct Places {
+    known: Mutex<HashMap<Uuid, Known>>,
+    /// One text for all mailboxes of a location.
+    texts: Mutex<HashSet<Arc<str>>>,
+}
+
+/// What the locator said.
+#[derive(Clone)]
+struct Known {
+    /// The revision of the profile that it holds for.
+    revision: u64,
+    /// The address that it holds for.
+    address: Arc<str>,
+    at: Instant,
+    url: Arc<str>,
+    grouping: Arc<str>,
+}
+
+/// For so long the locator's word holds while requests succeed.
+const BELIEVED: Duration = Duration::from_secs(5 * 60);
+
+impl Places {
+    /// Where a mailbox was found lately.
+    fn get(&self, mailbox: &Mailbox, profile: &Profile) -> Option<(Arc<str>, Arc<str>)> {
+        let known = lock(&self.known);
+        let known = known.get(&mailbox.id).filter(|known| {
+            known.revision == profile.revision
+                && *known.address == *mailbox.settings.address.as_str()
+                && known.at.elapsed() < BELIEVED
+        })?;
+        Some((Arc::clone(&known.url), Arc::clone(&known.grouping)))
+    }
+
+    fn keep(&self, mailbox: &Mailbox, profile: &Profile, url: &str, grouping: &str) {
+        let address = mailbox.settings.address.as_str().into();
+        let (url, grouping) = (self.shared(url), self.shared(grouping));
+        let known = Known { revision: profile.revision, address, at: clock::instant(), url, grouping };
+        lock(&self.known).insert(mailbox.id, known);
+    }
+
+    /// A mailbox was not served as it should be, or is not this worker's any more: the locator is asked again.
+    pub fn forget(&self, id: Uuid) {
+        lock(&self.known).remove(&id);
+    }
+
+    fn shared(&self, text: &str) -> Arc<str> {
+        let mut texts = lock(&self.texts);
+        if let Some(known) = texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        texts.insert(Arc::clone(&text));
+        text
+    }
 }
 
 /// Finds the place of a mailbox. `failed` is a location that has just failed to serve it.
 pub async fn find(
+    places: &Places,
     locator: &mut LocatorServiceClient<Channel>,
     keyring: &Keyring,
     mailbox: &Mailbox,
     profile: &Profile,
-    domains: Vec<String>,
+    domains: impl FnOnce() -> Vec<String> + Send,
     failed: Option<&str>,
 ) -> Result<Place, Report> {
     let own = mailbox.settings.allow_own_credentials;
@@ -57,11 +125,19 @@ pub async fn find(
     let sealed = sealed.ok_or_else(|| Report::new(Code::CredentialsMissing, profile.settings.name.clone()))?;
     let password = keyring.open(sealed).map_err(|error| Report::new(Code::SealingKeyWrong, error.to_string()))?;
     let settings = &profile.settings;
-    let timeout = std::time::Duration::from_millis(u64::from(settings.connection_timeout_ms));
+    let timeout = Duration::from_millis(u64::from(settings.connection_timeout_ms));
     let fixed = settings.locations.as_ref().map(|locations| locations.incoming.url());
     let (url, grouping) = match fixed {
         Some(url) => (url, String::new()),
-        None => locate(locator, mailbox, postroad_rig::access(profile, Some(mailbox), domains), failed).await?,
+        None => match places.get(mailbox, profile).filter(|_| failed.is_none()) {
+            Some((url, grouping)) => (url.to_string(), grouping.to_string()),
+            None => {
+                let access = postroad_rig::access(profile, Some(mailbox), domains());
+                let (url, grouping) = locate(locator, mailbox, access, failed).await?;
+                places.keep(mailbox, profile, &url, &grouping);
+                (url, grouping)
+            }
+        },
     };
     Ok(Place {
         url,

@@ -201,6 +201,8 @@ impl Scheduler {
         lock(&self.worker.desk).remove(id);
         self.worker.streams.leave(id);
         self.worker.outboxes.leave(id);
+        self.worker.places.forget(id);
+        lock(&self.worker.imposed).remove(&id);
     }
 
     fn look_at_all(&mut self) {

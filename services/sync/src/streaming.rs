@@ -331,9 +331,10 @@ async fn whereabouts(worker: &Worker, id: Uuid) -> Option<(Key, Place, Vec<Folde
         .directory
         .with_mailbox(id, |mailbox, profile| profile.map(|profile| (mailbox.clone(), profile.clone())))??;
     let settings = worker.settings().await.ok()?;
-    let domains = worker.directory.domains_of(profile.id);
     let mut locator = worker.locator.clone();
-    let place = place::find(&mut locator, &worker.keyring, &mailbox, &profile, domains, None).await.ok()?;
+    let domains = || worker.directory.domains_of(profile.id);
+    let place = place::find(&worker.places, &mut locator, &worker.keyring, &mailbox, &profile, domains, None);
+    let place = place.await.ok()?;
     let folders = crate::cycle::places(&mailbox, &settings);
     let key = Key {
         server: worker.pace.interned(&server_of(&place.url)),

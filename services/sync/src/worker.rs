@@ -36,7 +36,7 @@ use crate::{
     lock::lock,
     ownership::Ownership,
     pace::{Account, Pace, Route, server_of},
-    place::Place,
+    place::{Place, Places},
     queued::Outboxes,
     streaming::{self, Streams},
 };
@@ -63,6 +63,10 @@ pub struct Worker {
     pub locator: LocatorServiceClient<Channel>,
     /// The CRM.
     pub crm: Arc<dyn Crm>,
+    /// Where mailboxes were found lately.
+    pub places: Places,
+    /// What the tracked folders of each mailbox were last made to regard, as one number.
+    pub imposed: Mutex<HashMap<Uuid, u64>>,
     /// Connections to mail servers.
     pub exchange: Ews,
     /// Profiles whose credentials were rejected.
@@ -136,6 +140,8 @@ impl Worker {
             keyring: Arc::clone(&context.keyring),
             locator: LocatorServiceClient::new(channel::to(&config.endpoints.locator)?),
             crm: Arc::new(crm),
+            places: Places::default(),
+            imposed: Mutex::default(),
             exchange: Ews::new(config.sync.max_response_bytes, &config.network)
                 .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?,
             gate: Gate::default(),
