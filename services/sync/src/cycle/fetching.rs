@@ -180,6 +180,10 @@ async fn promote(
         Place::Inbox | Place::SentItems => None,
     };
     let header = tracking::header(mailbox, &composed, &matches, (&facts, &acceptance), regarding, settings);
+    // Side effects end with the lease, also those in the CRM: whoever has the mailbox now promotes it.
+    if !worker.ownership.holds(mailbox.id) {
+        return Err(Stop::Fault(Report::new(Code::NotOwner, "the lease of the mailbox is not held any more")));
+    }
     match worker.crm.promote(header, composed.contents).await {
         Ok((email_id, created)) => Ok(decided(item, ItemResult::Promoted { email_id, created, acceptance }, facts)),
         Err(refused) => refusal(item, Some(facts), refused),
