@@ -92,7 +92,7 @@ pub fn stale_owner_cannot_append<'a>(history: impl IntoIterator<Item = &'a Event
 }
 
 /// INV-10: a queued mail is sent exactly once, over the history of one mailbox: an attempt is confirmed at most once, only after its
-/// draft was ready, and nothing is begun anew after that.
+/// draft was ready, and gets no draft after that. Who heard of the outbox before may still mean to send it: the CRM refuses that.
 pub fn sent_at_most_once<'a>(history: impl IntoIterator<Item = &'a Event>) -> Result<(), Broken> {
     let mut attempts: HashMap<uuid::Uuid, (u32, Option<bool>)> = HashMap::new();
     for event in history {
@@ -102,9 +102,7 @@ pub fn sent_at_most_once<'a>(history: impl IntoIterator<Item = &'a Event>) -> Re
         // The attempt, and whether its draft is ready (false) or it was sent (true).
         let known = attempts.get(&id).copied();
         match (event, known) {
-            (SendEvent::Intended { attempt, .. }, Some((last, Some(true)))) if *attempt == last => {
-                return broken("was begun anew after it was sent");
-            }
+            (SendEvent::Intended { attempt, .. }, Some((last, Some(true)))) if *attempt == last => {}
             (SendEvent::Intended { attempt, .. }, _) => drop(attempts.insert(id, (*attempt, None))),
             (SendEvent::DraftReady { .. }, Some((_, Some(true)))) => return broken("got a draft after it was sent"),
             (SendEvent::DraftReady { .. }, Some((attempt, _))) => drop(attempts.insert(id, (attempt, Some(false)))),

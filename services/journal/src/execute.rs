@@ -93,7 +93,8 @@ impl Journal {
             if events.is_empty() {
                 return Ok(Executed { state: known.state.clone(), events, sequence: known.sequence });
             }
-            match self.append::<A>(id, actor, known.sequence, &events).await {
+            let commit_id = Uuid::now_v7();
+            match self.append::<A>(id, actor, known.sequence, (commit_id, &events)).await {
                 Ok(sequence) => {
                     known.state = A::fold(std::mem::take(&mut known.state), &events);
                     known.sequence = sequence;
@@ -101,7 +102,11 @@ impl Journal {
                 }
                 Err(AppendError::Conflict) => {
                     tokio::time::sleep(jitter(attempt)).await;
-                    self.catch_up::<A>(id, known).await?;
+                    let before = known.clone();
+                    // Its acknowledgement was lost, and another commit followed: deciding anew would do it twice, or take it for refused.
+                    if let Some(sequence) = self.catch_up_past::<A>(id, known, commit_id).await? {
+                        return Ok(Executed { state: A::fold(before.state, &events), events, sequence });
+                    }
                 }
                 Err(AppendError::Journal(error)) => return Err(ExecuteError::Journal(error)),
             }
@@ -130,14 +135,26 @@ impl Journal {
     }
 
     async fn catch_up<A: Recorded>(&self, id: Uuid, known: &mut Snapshot<A>) -> Result<(), Error> {
+        self.catch_up_past(id, known, Uuid::nil()).await.map(drop)
+    }
+
+    /// The same; gives the sequence of a commit, if it was met.
+    async fn catch_up_past<A: Recorded>(
+        &self,
+        id: Uuid,
+        known: &mut Snapshot<A>,
+        commit_id: Uuid,
+    ) -> Result<Option<u64>, Error> {
+        let mut met = None;
         loop {
             let commits = self.history::<A>(id, known.sequence, 256).await?;
             for commit in &commits {
+                met = met.or_else(|| (commit.id == commit_id).then_some(commit.sequence));
                 known.state = A::fold(std::mem::take(&mut known.state), &commit.events);
                 known.sequence = commit.sequence;
             }
             if commits.len() < 256 {
-                return Ok(());
+                return Ok(met);
             }
         }
     }
@@ -147,10 +164,9 @@ impl Journal {
         id: Uuid,
         actor: &Actor,
         expected: u64,
-        events: &[A::Event],
+        (commit_id, events): (Uuid, &[A::Event]),
     ) -> Result<u64, AppendError> {
         let encoded = events.iter().map(|event| stored::Event { event: Some(A::encode(event)) }).collect();
-        let commit_id = Uuid::now_v7();
         let payload = stored::Commit { at: Some(time(decided_at(commit_id))), events: encoded }.encode_to_vec();
         let entry = Entry { id: commit_id, actor: actor.as_str().to_owned(), payload: Bytes::from(payload) };
         let subject = A::KIND.subject(id);
@@ -195,3 +211,6 @@ fn jitter(attempt: u32) -> Duration {
     let most = 1_u64 << attempt.min(8);
     Duration::from_micros(rand::random_range(0..=most.saturating_mul(1000)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,21 +107,21 @@ impl<L: Ledger> Outbox<'_, L> {
         self.tell(queued).await
     }
 
-    /// Makes the draft ready. `may_exist`: an earlier try may have left drafts; nothing but a ready one is ever sent, so they are removed.
+    /// Makes the draft ready. `may_exist`: an earlier try may have left drafts; nothing but a ready one is ever sent, so they are removed,
+    /// once the journal has confirmed that none of those that were found is ready by now (tests/model).
     async fn prepare(&mut self, queued: Queued, may_exist: bool) -> Result<Option<Draft>, Stopped> {
         let Queued { email_id, attempt } = queued;
         let mailbox = self.ledger.mailbox().ok_or(Stopped::Refused)?;
         let domain = mailbox.settings.address.domain();
         let message_id = format!("<{}.{attempt}@{domain}>", email_id.simple());
-        if !may_exist {
-            let message_id = message_id.clone();
-            self.ledger.note(SendCommand::Intend { email_id, attempt, message_id }).await?;
-        }
-        if may_exist || attempt > 1 {
-            let left = self.exchange.drafts(email_id).await.map_err(Stopped::Exchange)?;
-            if !left.is_empty() {
-                self.exchange.discard(&left).await.map_err(Stopped::Exchange)?;
-            }
+        let has_earlier = may_exist || attempt > 1;
+        let left = match has_earlier {
+            true => self.exchange.drafts(email_id).await.map_err(Stopped::Exchange)?,
+            false => Vec::new(),
+        };
+        self.ledger.note(SendCommand::Intend { email_id, attempt, message_id: message_id.clone() }).await?;
+        if !left.is_empty() {
+            self.exchange.discard(&left).await.map_err(Stopped::Exchange)?;
         }
         let email = match self.crm.claim(queued, &message_id).await {
             Ok(email) => email,
@@ -176,10 +176,12 @@ impl<L: Ledger> Outbox<'_, L> {
                 }
                 SendAnswer::Changed => {}
                 SendAnswer::Refused(report) => {
-                    if report.code.is_permanent() {
+                    // Noted first: a ready draft that is gone counts as sent.
+                    self.fail(email_id, report).await?;
+                    if self.sending(email_id).is_some_and(|sending| matches!(sending.stage, Stage::Failed(_))) {
                         self.exchange.discard(&[draft]).await.map_err(Stopped::Exchange)?;
                     }
-                    return self.fail(email_id, report).await;
+                    return Ok(());
                 }
             }
         }

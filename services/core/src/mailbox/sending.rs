@@ -2,7 +2,8 @@
 //! crash or a lost answer it is known what may have happened, and looked up before anything is repeated (PROTOCOL.md §7.5).
 //!
 //! Intended: a draft may exist; what is found under the email's id is removed and made anew, since nothing but a *ready* draft is ever
-//! sent. Ready: the draft is complete and may have been sent; while it is there it was not. Sent or given up: the CRM is told.
+//! sent. The intent is committed once more between finding and removing: a draft that was found may be ready by a commit that came late
+//! or was another owner's, and would count as sent once it is gone (tests/model has the ways to lose an email without this). Ready: the draft is complete and may have been sent; while it is there it was not. Sent or given up: the CRM is told.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -73,7 +74,8 @@ pub enum SendEvent {
 /// What a worker wants to note about an email of the outbox.
 #[derive(Clone, Debug)]
 pub enum SendCommand {
-    /// It is going to be sent.
+    /// It is going to be sent. Committed even where that is known already: it proves that who makes the next draft owns the mailbox, and
+    /// that none of the drafts that were found before has been made ready by a commit that nobody here had heard of.
     Intend { email_id: Uuid, attempt: u32, message_id: String },
     /// Its draft is complete.
     RecordDraft { email_id: Uuid, draft_id: String },
@@ -106,7 +108,6 @@ pub fn decide(mailbox: &Mailbox, command: &SendCommand, facts: &CycleFacts) -> R
         SendCommand::Intend { email_id, attempt, message_id } => {
             may_send(mailbox, facts)?;
             match sending.get(email_id) {
-                Some(known) if known.attempt == *attempt && known.stage == Stage::Intended => Ok(None),
                 // What may have been sent is looked up, never begun anew.
                 Some(known) if !matches!(known.stage, Stage::Intended) => conflict("is on its way"),
                 _ => {
