@@ -51,7 +51,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
                 .collect(),
         },
     };
-    let service = Service::new(context.journal.clone(), store, contents, limits);
+    let service = Service::new(context.journal.clone(), store, contents, limits, context.shutdown.clone());
     let server = CrmServiceServer::new(service).max_decoding_message_size(MAX_CALL_BYTES);
     let routes = tonic::service::Routes::new(server);
     postroad_rig::serve(&context, context.config.crm.listen, routes, &[SERVICE_NAME]).await

@@ -16,7 +16,7 @@ use postroad_proto::crm::v1::{
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
-use tokio_util::io::ReaderStream;
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -42,12 +42,19 @@ pub struct Service {
     store: Arc<Store>,
     contents: Contents,
     limits: Arc<Limits>,
+    shutdown: CancellationToken,
 }
 
 impl Service {
-    /// A service over a store that follows the journal.
-    pub fn new(journal: Journal, store: Arc<Store>, contents: Contents, limits: Limits) -> Self {
-        Self { journal, store, contents, limits: Arc::new(limits) }
+    /// A service over a store that follows the journal; watches end with `shutdown`.
+    pub fn new(
+        journal: Journal,
+        store: Arc<Store>,
+        contents: Contents,
+        limits: Limits,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { journal, store, contents, limits: Arc::new(limits), shutdown }
     }
 
     /// Promotes what a stream carries, on behalf of `actor`.
@@ -226,7 +233,9 @@ impl CrmService for Service {
 
     async fn watch_outbox(&self, _: Request<WatchOutboxRequest>) -> Result<Response<Self::WatchOutboxStream>, Status> {
         self.store.caught_up().await;
-        Ok(Response::new(outbox::watch(Arc::clone(&self.store)).boxed()))
+        let waiting = outbox::watch(Arc::clone(&self.store));
+        // A stream that does not end would hold up the role's shutdown.
+        Ok(Response::new(waiting.take_until(self.shutdown.clone().cancelled_owned()).boxed()))
     }
 
     async fn claim_email(&self, request: Request<ClaimEmailRequest>) -> Result<Response<ClaimEmailResponse>, Status> {

@@ -46,7 +46,8 @@ async fn crm() -> Crm {
     tasks.spawn("view", Arc::clone(&store).follow(journal.clone(), shutdown.clone()));
     store.caught_up().await;
     let contents = Contents::new(Arc::new(Memory::default()));
-    let server = CrmServiceServer::new(Service::new(journal.clone(), store, contents, limits()));
+    let server =
+        CrmServiceServer::new(Service::new(journal.clone(), store, contents, limits(), CancellationToken::new()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()

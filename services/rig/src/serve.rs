@@ -10,6 +10,10 @@ use tonic::{
 
 use crate::{Context, Error};
 
+/// How long calls that are under way at shutdown may take to end; then they are cut, because a caller that holds a
+/// stream open must not hold up the role.
+const PARTING: Duration = Duration::from_secs(10);
+
 /// Serves `routes` with health and reflection until shutdown; `names` are the services that report as serving.
 /// The role counts as ready once this is called: call it when its views are caught up.
 pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, names: &[&str]) -> Result<(), Error> {
@@ -29,13 +33,22 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
     })?;
     tracing::info!(role = context.role.name(), listen = %listener.local_addr().unwrap_or(listen), "serving gRPC");
     let shutdown = context.shutdown.clone();
-    Server::builder()
+    let serving = Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { shutdown.cancelled().await })
-        .await
-        .map_err(|error| failed("gRPC".to_owned())(Box::new(error)))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), context.shutdown.clone().cancelled_owned());
+    let parted = async move {
+        shutdown.cancelled().await;
+        tokio::time::sleep(PARTING).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|error| failed("gRPC".to_owned())(Box::new(error))),
+        () = parted => {
+            tracing::warn!(role = context.role.name(), seconds = PARTING.as_secs(), "calls that did not end were cut");
+            Ok(())
+        }
+    }
 }
 
 /// Whether the role behind a channel says that it serves.

@@ -23,7 +23,7 @@ async fn serve(most: u64, shutdown: &CancellationToken) -> String {
     store.caught_up().await;
     let limits =
         Limits { message: most, attachments: postroad_core::email::Limits { bytes: most, blocked: Vec::new() } };
-    let service = Service::new(journal, store, Contents::new(Arc::new(Memory::default())), limits);
+    let service = Service::new(journal, store, Contents::new(Arc::new(Memory::default())), limits, shutdown.clone());
     let server = CrmServiceServer::new(service).max_decoding_message_size(4 * 1024 * 1024);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
