@@ -18,6 +18,7 @@ mod basic;
 mod registry;
 mod token;
 
+pub(crate) use answer::read_answer;
 pub use assertion::ProofError;
 pub use registry::TokenSources;
 pub use token::{Proof, TokenOptions, TokenSource};

@@ -3,8 +3,8 @@
 //! Which hosts are asked, in which order, and which may get credentials is decided by the caller
 //! (`postroad_core::autodiscover`).
 
-mod pox;
-mod soap;
+pub(crate) mod pox;
+pub(crate) mod soap;
 
 use std::time::Duration;
 

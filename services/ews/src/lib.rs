@@ -27,6 +27,8 @@ mod error;
 mod evidence;
 mod fault;
 mod folder;
+#[doc(hidden)]
+pub mod fuzz;
 mod greeting;
 mod id;
 pub mod inspection;

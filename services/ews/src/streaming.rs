@@ -180,8 +180,20 @@ fn malformed(what: String) -> Kind {
     Kind::Malformed(XmlError::Unexpected(what))
 }
 
+/// The envelopes of some bytes that come in chunks of a size.
+pub(crate) fn envelopes_of(bytes: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let (mut splitter, mut envelopes) = (Splitter::default(), Vec::new());
+    for chunk in bytes.chunks(size) {
+        if splitter.push(chunk).is_err() {
+            break;
+        }
+        envelopes.extend(std::iter::from_fn(|| splitter.next()));
+    }
+    envelopes
+}
+
 /// Reads one envelope; a fault is a message like any other failure.
-fn read(operation: &GetStreamingEvents, envelope: &[u8]) -> Result<Vec<StreamMessage>, Kind> {
+pub(crate) fn read(operation: &GetStreamingEvents, envelope: &[u8]) -> Result<Vec<StreamMessage>, Kind> {
     let mut filter = Filter::with_capacity(envelope.len());
     filter.push(envelope.trim_ascii_start());
     let text = filter.finish();

@@ -14,6 +14,8 @@ mod commit;
 mod error;
 mod execute;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 mod jetstream;
 pub mod leases;
 mod memory;

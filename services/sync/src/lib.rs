@@ -24,6 +24,8 @@ mod directory;
 mod exchange;
 mod explain;
 mod fleet;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod lock;
 mod message;

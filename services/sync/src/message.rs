@@ -12,7 +12,7 @@ use crate::exchange::Message;
 
 mod body;
 
-use body::safe_html;
+pub use body::safe_html;
 
 /// The most references (crm.proto).
 const REFERENCES: usize = 1000;
@@ -179,7 +179,7 @@ fn described(content: &Bytes) -> Content {
     Content { digest: digest(content), size: content.len() as u64 }
 }
 
-fn digest(content: &[u8]) -> String {
+pub fn digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -48,8 +48,7 @@ impl Filter {
         Self { text: String::with_capacity(bytes), pending: Pending::Nothing }
     }
 
-    /// Filters the whole of a text at once.
-    #[cfg(test)]
+    /// Filters the whole of a text at once; the client filters as it receives.
     pub fn apply(bytes: &[u8]) -> String {
         let mut filter = Self::with_capacity(bytes.len());
         filter.push(bytes);
