@@ -35,7 +35,7 @@ pub struct Composed {
 /// The message that was forwarded as an attachment to a forward mailbox, as it was before (spec §2.6); nothing where none is
 /// attached. The first one counts: rules of the mail server attach one.
 pub fn forwarded(message: &Message) -> Option<Message> {
-    let parsed = MessageParser::default().parse(message.mime.as_ref())?;
+    let parsed = parse(&message.mime)?;
     let inner = parsed.attachments().find_map(|part| match &part.body {
         PartType::Message(inner) => Some(Bytes::copy_from_slice(inner.raw_message())),
         _ => None,
@@ -50,10 +50,17 @@ pub fn forwarded(message: &Message) -> Option<Message> {
     })
 }
 
+/// Reads a message; its headers only where the parser cannot cope with its body: mail is kept as far as it can be read.
+fn parse(mime: &[u8]) -> Option<mail_parser::Message<'_>> {
+    // A defect of the parser that one message can reach must not stop the mailbox at it.
+    let whole = std::panic::catch_unwind(|| MessageParser::default().parse(mime));
+    whole.unwrap_or_else(|_| std::panic::catch_unwind(|| MessageParser::default().parse_headers(mime)).ok().flatten())
+}
+
 /// Makes an activity of a message that was received or, in Sent Items, sent.
 pub fn compose(message: &Message, direction: EmailDirection) -> Composed {
     let mut composed = Composed::default();
-    let parsed = MessageParser::default().parse(message.mime.as_ref());
+    let parsed = parse(&message.mime);
     let email = &mut composed.email;
     email.direction = direction.into();
     email.received_at = message.received.map(wire::timestamp);
