@@ -217,7 +217,7 @@ pub struct Settings {
 }
 
 /// How the synchronization of a mailbox fares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
     /// No attempt yet.
     #[default]
@@ -249,7 +249,7 @@ pub enum Health {
 }
 
 /// A message that failed and is tried again (spec §2.4, item-level failures).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferral {
     /// The message.
     pub item: Item,
@@ -266,7 +266,7 @@ pub struct Deferral {
 }
 
 /// What synchronization knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sync {
     /// Rises with every change of owner; a commit of an older epoch is refused (INV-6).
     pub epoch: u64,
@@ -305,7 +305,7 @@ pub struct Sync {
 }
 
 /// A live mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mailbox {
     /// Its id.
     pub id: Uuid,
@@ -328,7 +328,7 @@ pub struct Mailbox {
 }
 
 /// The state: nothing, live, or deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Never created.
     #[default]

@@ -170,7 +170,7 @@ pub struct Facts {
 }
 
 /// A live profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// Its id.
     pub id: Uuid,
@@ -187,7 +187,7 @@ pub struct Profile {
 }
 
 /// The outcome of a connection test.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Test {
     /// When it ended.
     pub at: Timestamp,
@@ -198,7 +198,7 @@ pub struct Test {
 }
 
 /// The state: nothing, live, or deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Never created.
     #[default]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
-use crate::Error;
+use crate::{Error, Extent};
 
 /// A commit to be stored.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub trait Backend: Send + Sync {
     async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
     /// The commit at a sequence.
     async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error>;
-    /// All commits of the subjects, from the beginning, then as they come. Never ends by itself.
-    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update>;
+    /// Which journal it is, and how far it goes.
+    async fn extent(&self) -> Result<Extent, Error>;
+    /// All commits of the subjects after a sequence, then as they come. Never ends by itself.
+    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update>;
 }

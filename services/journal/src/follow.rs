@@ -39,8 +39,17 @@ pub enum Followed {
 impl Journal {
     /// Every commit of these kinds from the beginning, then as they come, in order. Survives absences of the server.
     pub fn follow(&self, kinds: &[Kind]) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
+        self.follow_after(kinds, 0)
+    }
+
+    /// The same after a sequence: what a snapshot does not hold.
+    pub fn follow_after(
+        &self,
+        kinds: &[Kind],
+        after: u64,
+    ) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
         let subjects = kinds.iter().map(|kind| format!("journal.{}.*", kind.token())).collect();
-        self.backend.follow(subjects).map(|update| match update {
+        self.backend.follow(subjects, after).map(|update| match update {
             Update::CaughtUp => Followed::CaughtUp,
             Update::Stored(stored) => read(&stored),
         })

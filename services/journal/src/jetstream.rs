@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Error, Options,
+    Error, Extent, Options,
     backend::{AppendError, Backend, Entry, Stored, Update},
 };
 
@@ -117,13 +117,18 @@ impl Backend for Jetstream {
         found(self.stream.direct_get(sequence).await)
     }
 
+    async fn extent(&self) -> Result<Extent, Error> {
+        let info = self.stream.get_info().await.map_err(|error| Error::Unreachable(error.to_string()))?;
+        Ok(Extent { created: info.created.unix_timestamp_nanos(), last: info.state.last_sequence })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the task ends when nobody follows any more, and never fails")]
-    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
+    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
         let (updates, received) = mpsc::channel(256);
         let stream = self.stream.clone();
         let statistics = self.context.client().statistics();
         tokio::spawn(async move {
-            let mut follower = Follower { stream, statistics, subjects, updates, next: 1, told: false };
+            let mut follower = Follower { stream, statistics, subjects, updates, next: after + 1, told: false };
             let mut pause = Duration::from_millis(50);
             while !follower.updates.is_closed() {
                 let before = follower.next;

@@ -7,6 +7,7 @@
 //! - [`Recorded`]: how the events of each aggregate are stored (`codec`)
 //! - [`sealing`]: passwords under a key of the deployment
 //! - [`leases`]: who owns what, for so long
+//! - snapshots ([`Journal::keep`], [`Journal::kept`]): views to start from
 
 mod backend;
 mod codec;
@@ -20,6 +21,7 @@ mod jetstream;
 pub mod leases;
 mod memory;
 pub mod sealing;
+mod snapshots;
 
 use std::sync::Arc;
 
@@ -28,11 +30,13 @@ pub use commit::{Actor, Commit, Executed, Kind, Snapshot};
 pub use error::Error;
 pub use execute::ExecuteError;
 pub use follow::Followed;
+pub use snapshots::{Extent, Record};
 
 /// The journal; a cheap clone.
 #[derive(Clone)]
 pub struct Journal {
     backend: Arc<dyn backend::Backend>,
+    shelf: Arc<dyn snapshots::Shelf>,
 }
 
 /// How the stream is kept.
@@ -60,11 +64,12 @@ impl Journal {
     /// The journal of a NATS server; makes its stream where it is missing.
     /// Refuses a server that is older than 2.12 or has no JetStream.
     pub async fn connect(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
-        Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?) })
+        let shelf = Arc::new(snapshots::Bucket::new(client, &options));
+        Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?), shelf })
     }
 
     /// A journal in memory, for tests.
     pub fn memory() -> Self {
-        Self { backend: Arc::new(memory::Memory::default()) }
+        Self { backend: Arc::new(memory::Memory::default()), shelf: Arc::new(snapshots::Memory::default()) }
     }
 }

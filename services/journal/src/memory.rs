@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::watch;
 
 use crate::{
-    Error,
+    Error, Extent,
     backend::{AppendError, Backend, Entry, Stored, Update},
 };
 
@@ -53,11 +53,17 @@ impl Backend for Memory {
         Ok(self.look(|log| log.iter().find(|stored| stored.sequence == sequence).cloned()))
     }
 
-    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
+    async fn extent(&self) -> Result<Extent, Error> {
+        Ok(Extent { created: 0, last: self.look(|log| log.len() as u64) })
+    }
+
+    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
         let prefixes = subjects.iter().map(|subject| subject.trim_end_matches('*').to_owned()).collect();
         let existing = self.look(|log| log.len());
+        // Sequences begin at 1, places at 0.
+        let next = usize::try_from(after).unwrap_or(usize::MAX);
         let follower =
-            Follower { log: self.clone(), length: self.length.subscribe(), prefixes, existing, next: 0, told: false };
+            Follower { log: self.clone(), length: self.length.subscribe(), prefixes, existing, next, told: false };
         futures::stream::unfold(follower, async |mut follower| follower.next().await.map(|update| (update, follower)))
             .boxed()
     }

@@ -51,11 +51,40 @@ contract! {
     a_decision_on_an_old_state_is_made_again
     history_comes_in_pages
     followers_get_everything_in_order
+    a_snapshot_is_replaced_and_followed_on_from
 }
 
 async fn connect(nats: &Nats) -> Journal {
     let client = async_nats::connect(nats.url()).await.unwrap();
     Journal::connect(&client, Options { stream: "JOURNAL".to_owned(), replicas: 1 }).await.unwrap()
+}
+
+async fn a_snapshot_is_replaced_and_followed_on_from(journal: Journal) {
+    let none = journal.kept("people", 1, |_: Vec<u64>| ()).await;
+    assert_eq!(none, None);
+    let mut last = 0;
+    for round in 1..=3_u64 {
+        last = save(&journal, ADA, &format!("Ada {round}")).await;
+        // Larger than a chunk of an object store.
+        let batches =
+            futures::stream::iter((0..40).map(|batch| (0..1000).map(|at| round << 40 | batch << 20 | at).collect()));
+        let bytes = journal.keep::<u64, _>("people", 1, last, batches).await.unwrap();
+        assert!(bytes > 200_000, "{bytes}");
+        let mut read = Vec::new();
+        assert_eq!(journal.kept("people", 1, |batch: Vec<u64>| read.extend(batch)).await, Some(last));
+        assert_eq!((read.len(), read[0] >> 40, read[39_999]), (40_000, round, round << 40 | 39 << 20 | 999));
+        assert_eq!(journal.kept("people", 2, |_: Vec<u64>| ()).await, None, "of another version");
+    }
+    let after = save(&journal, BEN, "Ben").await;
+    let mut followed = journal.follow_after(&[Kind::Record], last);
+    let first = followed.next().await.unwrap();
+    assert!(matches!(first, Followed::Record(BEN, commit) if commit.sequence == after));
+    assert!(matches!(followed.next().await.unwrap(), Followed::CaughtUp));
+    let mut nothing = journal.follow_after(&[Kind::Record], after);
+    assert!(matches!(nothing.next().await.unwrap(), Followed::CaughtUp));
+    let later = save(&journal, ADA, "Ada").await;
+    let next = nothing.next().await.unwrap();
+    assert!(matches!(next, Followed::Record(ADA, commit) if commit.sequence == later));
 }
 
 async fn what_is_executed_is_read_back(journal: Journal) {

@@ -19,7 +19,7 @@ impl From {
 }
 
 /// Older mail that is being read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
     /// The new date.
     pub from: From,

@@ -6,6 +6,7 @@
 //! or was another owner's, and would count as sent once it is gone (tests/model has the ways to lose an email without this). Ready: the draft is complete and may have been sent; while it is there it was not. Sent or given up: the CRM is told.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{CycleFacts, Direction, Mailbox};
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// How far an email is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// It is going to be sent; a draft may exist.
     Intended,
@@ -31,7 +32,7 @@ pub enum Stage {
 }
 
 /// An email on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sending {
     /// The CRM's count of attempts; queueing it again makes another one.
     pub attempt: u32,

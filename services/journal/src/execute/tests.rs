@@ -29,7 +29,7 @@ impl Backend for Lossy {
         let sequence = self.log.append(subject, expected, entry).await?;
         let rival = self.rival.lock().unwrap().take();
         let Some(rival) = rival else { return Ok(sequence) };
-        save(&Journal { backend: Arc::new(self.log.clone()) }, rival).await;
+        save(&Journal { backend: Arc::new(self.log.clone()), ..Journal::memory() }, rival).await;
         Err(AppendError::Journal(Error::Unreachable("the acknowledgement is lost".to_owned())))
     }
 
@@ -41,8 +41,12 @@ impl Backend for Lossy {
         self.log.at(sequence).await
     }
 
-    fn follow(&self, subjects: Vec<String>) -> BoxStream<'static, Update> {
-        self.log.follow(subjects)
+    async fn extent(&self) -> Result<crate::Extent, Error> {
+        self.log.extent().await
+    }
+
+    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
+        self.log.follow(subjects, after)
     }
 }
 
@@ -59,7 +63,7 @@ async fn save(journal: &Journal, record: Record) -> Executed<Rules> {
 #[tokio::test]
 async fn it_is_not_made_twice_and_not_taken_for_refused() {
     let lossy = Lossy { log: Memory::default(), rival: Mutex::new(Some(record("Ada King"))) };
-    let journal = Journal { backend: Arc::new(lossy) };
+    let journal = Journal { backend: Arc::new(lossy), ..Journal::memory() };
     let command = Command::Save(record("Ada"));
     let mut known = Snapshot::<Rules>::default();
     let decide = |state: &_| Rules::decide(state, &command, &());
