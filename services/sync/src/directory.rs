@@ -1,31 +1,31 @@
 //! Profiles and mailboxes as the journal has them, kept in memory by following it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, RwLock},
-    time::{Duration, Instant},
+use std::sync::{
+    Arc, RwLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use futures::StreamExt as _;
 use postroad_core::{
-    Aggregate as _,
     mailbox::{self, Direction, Recipient},
     profile,
 };
-use postroad_journal::{Followed, Kind, Snapshot};
+use postroad_journal::{Followed, Journal, Kind, Snapshot};
 use postroad_rig::{Context, Error};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::explain::Index;
+mod snapshot;
+mod view;
 
-/// For so long the domains of a profile are believed.
-const DOMAINS: Duration = Duration::from_secs(60);
+pub use snapshot::keep;
+use view::View;
 
 /// The view of one worker.
 pub struct Directory {
     view: RwLock<View>,
-    domains: Mutex<HashMap<Uuid, (Instant, Vec<String>)>>,
+    /// The sequence of the last snapshot.
+    kept: AtomicU64,
     changed: mpsc::UnboundedSender<Change>,
 }
 
@@ -38,20 +38,11 @@ pub enum Change {
     Profile(Uuid),
 }
 
-#[derive(Default)]
-struct View {
-    mailboxes: HashMap<Uuid, (mailbox::State, u64)>,
-    profiles: HashMap<Uuid, (profile::State, u64)>,
-    /// Who had an address last; whether he still has it is to be looked at.
-    by_address: HashMap<String, Uuid>,
-    index: Index,
-}
-
 impl Directory {
     /// An empty view and where its changes arrive.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (changed, changes) = mpsc::unbounded_channel();
-        (Self { view: RwLock::default(), domains: Mutex::default(), changed }, changes)
+        (Self { view: RwLock::default(), kept: AtomicU64::new(0), changed }, changes)
     }
 
     /// A mailbox with its position in the journal, for a decision.
@@ -63,13 +54,8 @@ impl Directory {
     /// A live mailbox under an id or address.
     pub fn find(&self, name: &str) -> Option<Uuid> {
         let view = self.read();
-        let id = Uuid::parse_str(name).ok();
-        let mut live =
-            view.mailboxes.iter().filter_map(|(key, (state, _))| state.live().map(|mailbox| (*key, mailbox)));
-        live.find(|(key, mailbox)| {
-            Some(*key) == id || mailbox.settings.address.as_str().eq_ignore_ascii_case(name.trim())
-        })
-        .map(|(key, _)| key)
+        let by_id = Uuid::parse_str(name.trim()).ok().and_then(|id| view.live(id));
+        by_id.or_else(|| view.by_address(name)).map(|mailbox| mailbox.id)
     }
 
     /// Looks at a live mailbox in place.
@@ -79,7 +65,7 @@ impl Directory {
         look: impl FnOnce(&mailbox::Mailbox, Option<&profile::Profile>) -> T,
     ) -> Option<T> {
         let view = self.read();
-        let mailbox = view.mailboxes.get(&id)?.0.live()?;
+        let mailbox = view.live(id)?;
         let profile =
             mailbox.settings.profile_id.and_then(|id| view.profiles.get(&id)).and_then(|(state, _)| state.live());
         Some(look(mailbox, profile))
@@ -98,38 +84,21 @@ impl Directory {
 
     /// The mailboxes of a profile.
     pub fn mailboxes_of(&self, profile: Uuid) -> Vec<Uuid> {
-        let view = self.read();
-        let of =
-            |state: &mailbox::State| state.live().is_some_and(|mailbox| mailbox.settings.profile_id == Some(profile));
-        view.mailboxes.iter().filter(|(_, (state, _))| of(state)).map(|(id, _)| *id).collect()
+        self.read().mailboxes_of(profile)
     }
 
-    /// The domains of a profile's mailboxes; looked up anew after a minute.
+    /// The domains of a profile's mailboxes.
     pub fn domains_of(&self, profile: Uuid) -> Vec<String> {
-        let mut known = self.domains.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((at, domains)) = known.get(&profile)
-            && at.elapsed() < DOMAINS
-        {
-            return domains.clone();
-        }
-        let view = self.read();
-        let live = view.mailboxes.values().filter_map(|(state, _)| state.live());
-        let of = live.filter(|mailbox| mailbox.settings.profile_id == Some(profile));
-        let domains: Vec<String> =
-            of.map(|mailbox| mailbox.settings.address.domain()).collect::<BTreeSet<_>>().into_iter().collect();
-        known.insert(profile, (postroad_rig::clock::instant(), domains.clone()));
-        domains
+        self.read().domains_of(profile)
     }
 
     /// Who of these addresses has a mailbox whose incoming email is synchronized, with its filtering method.
     pub fn recipients(&self, addresses: &[String]) -> Vec<Recipient> {
         let view = self.read();
         let live = |address: &String| {
-            let id = view.by_address.get(&address.to_lowercase())?;
-            let mailbox = view.mailboxes.get(id)?.0.live()?;
-            let is_it = mailbox.settings.address.as_str().eq_ignore_ascii_case(address);
+            let mailbox = view.by_address(address)?;
             let is_on = mailbox.wants(Direction::Incoming) || mailbox.is_forwarding();
-            (is_it && is_on && mailbox.active).then(|| Recipient {
+            (is_on && mailbox.active).then(|| Recipient {
                 address: mailbox.settings.address.as_str().to_owned(),
                 method: mailbox.settings.filtering_method,
                 is_named: true,
@@ -156,38 +125,48 @@ impl Directory {
         let mut view = self.write();
         let known = view.mailboxes.get(&id).map_or(0, |(_, sequence)| *sequence);
         if snapshot.sequence > known {
-            view.mailboxes.insert(id, (snapshot.state.clone(), snapshot.sequence));
+            view.replace(id, snapshot.state.clone(), snapshot.sequence);
         }
     }
 
-    fn apply(&self, followed: Followed) {
-        let change = match followed {
+    /// Commits since the last snapshot that this worker knows of, and the number of mailboxes.
+    fn unkept(&self) -> (u64, usize) {
+        let view = self.read();
+        (view.reached.saturating_sub(self.kept.load(Ordering::Relaxed)), view.mailboxes.len())
+    }
+
+    /// The sequence up to which the journal was followed.
+    fn reached(&self) -> u64 {
+        self.read().reached
+    }
+
+    /// A snapshot was kept or read that goes up to a sequence.
+    fn kept(&self, sequence: u64) {
+        self.kept.store(sequence, Ordering::Relaxed);
+    }
+
+    /// Takes over the last snapshot; gives the sequence after which commits are to be folded.
+    async fn restore(&self, journal: &Journal) -> u64 {
+        let mut view = View::default();
+        let Some(sequence) = journal.kept_mailboxes(|records| view.restore(records)).await else { return 0 };
+        view.reached = sequence;
+        *self.write() = view;
+        self.kept(sequence);
+        sequence
+    }
+
+    fn apply(&self, followed: &Followed) -> Option<Change> {
+        match followed {
             Followed::Mailbox(id, commit) => {
-                let mut view = self.write();
-                view.index.note(commit.sequence, &commit.events);
-                let entry = view.mailboxes.entry(id).or_default();
-                // A commit of this worker is known already.
-                if commit.sequence > entry.1 {
-                    let state = std::mem::take(&mut entry.0);
-                    *entry = (mailbox::Cycles::fold(state, &commit.events), commit.sequence);
-                    let address = entry.0.live().map(|mailbox| mailbox.settings.address.key());
-                    if let Some(address) = address {
-                        view.by_address.insert(address, id);
-                    }
-                }
-                Change::Mailbox(id)
+                self.write().mailbox(*id, commit);
+                Some(Change::Mailbox(*id))
             }
             Followed::Profile(id, commit) => {
-                let mut view = self.write();
-                let entry = view.profiles.entry(id).or_default();
-                let state = std::mem::take(&mut entry.0);
-                *entry = (profile::Rules::fold(state, &commit.events), commit.sequence);
-                Change::Profile(id)
+                self.write().profile(*id, commit);
+                Some(Change::Profile(*id))
             }
-            _ => return,
-        };
-        // Nobody listens before the scheduler runs and after it ended.
-        let _ = self.changed.send(change);
+            _ => None,
+        }
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, View> {
@@ -199,9 +178,15 @@ impl Directory {
     }
 }
 
-/// Follows the journal; returns when the view is caught up.
+/// Starts from the last snapshot and follows the journal; returns when the view is caught up.
 pub async fn follow(context: &Context, directory: Arc<Directory>) -> Result<(), Error> {
-    let mut commits = context.journal.follow(&[Kind::Mailbox, Kind::Profile]);
+    let began = postroad_rig::clock::instant();
+    let sequence = tokio::select! {
+        () = context.shutdown.cancelled() => return Ok(()),
+        sequence = directory.restore(&context.journal) => sequence,
+    };
+    let mut commits = context.journal.follow_after(&[Kind::Mailbox, Kind::Profile], sequence);
+    let viewed = Arc::clone(&directory);
     let (ready, caught_up) = oneshot::channel();
     let shutdown = context.shutdown.clone();
     context.tasks.spawn("directory", async move {
@@ -218,12 +203,28 @@ pub async fn follow(context: &Context, directory: Arc<Directory>) -> Result<(), 
                         let _ = ready.send(());
                     }
                 }
-                Some(followed) => directory.apply(followed),
+                Some(followed) => {
+                    let change = directory.apply(&followed);
+                    // Until all is known nobody listens; then everything is looked at once.
+                    if ready.is_none()
+                        && let Some(change) = change
+                    {
+                        let _ = directory.changed.send(change);
+                    }
+                }
             }
         }
     });
     tokio::select! {
         () = context.shutdown.cancelled() => Ok(()),
-        _ = caught_up => Ok(()),
+        _ = caught_up => {
+            let (unkept, mailboxes) = viewed.unkept();
+            let elapsed_ms = began.elapsed().as_millis();
+            tracing::info!(mailboxes, snapshot = sequence, commits = unkept, elapsed_ms, "the mailboxes are known");
+            Ok(())
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

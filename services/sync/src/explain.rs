@@ -1,7 +1,7 @@
-//! Where each message was decided, by its message id: eight bytes a message and eight a place, the journal has the rest; and what a
+//! Where each message was decided, by its message id: some twenty bytes a message, the journal has the rest; and what a
 //! commit says of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use postroad_core::{
     email::normalized,
@@ -11,14 +11,32 @@ use postroad_proto::sync::v1::MessageVerdict;
 use postroad_rig::wire;
 use uuid::Uuid;
 
+/// How many parts the index has: one is looked at while the others change.
+pub const PARTS: usize = 256;
+
 /// Positions in the journal by a digest of the message id.
-#[derive(Default)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Index {
-    places: HashMap<u64, Vec<u64>>,
+    /// By the digest's last byte.
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Part {
+    /// Nearly every message is decided at one place.
+    first: HashMap<u64, u64>,
+    /// The others are decided again, or lie in several mailboxes.
+    more: HashMap<u64, Vec<u64>>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { parts: vec![Part::default(); PARTS] }
+    }
 }
 
 impl Index {
-    /// Notes what a commit decided.
+    /// Notes what a commit decided; noting it again changes nothing.
     pub fn note(&mut self, sequence: u64, events: &[Event]) {
         for event in events {
             let Event::AttemptFinished { verdicts, deferrals, amendments, .. } = event else { continue };
@@ -28,18 +46,52 @@ impl Index {
             let decided = verdicts.iter().map(|verdict| &verdict.item);
             let items = decided.chain(deferrals.iter().map(|deferral| &deferral.item)).chain(amended);
             for message_id in items.filter_map(|item| item.message_id.as_deref()) {
-                let places = self.places.entry(digest(message_id)).or_default();
-                if places.last() != Some(&sequence) {
-                    places.push(sequence);
-                }
+                self.insert(digest(message_id), sequence);
             }
         }
     }
 
     /// The positions at which a message may have been decided; the commits there tell for sure.
     pub fn find(&self, message_id: &str) -> Vec<u64> {
-        self.places.get(&digest(message_id)).cloned().unwrap_or_default()
+        let digest = digest(message_id);
+        let Some(part) = self.parts.get(part(digest)) else { return Vec::new() };
+        let mut places: Vec<u64> = part.first.get(&digest).copied().into_iter().collect();
+        places.extend(part.more.get(&digest).into_iter().flatten());
+        places
     }
+
+    /// What one part holds, for a snapshot.
+    pub fn part(&self, number: usize) -> Vec<(u64, u64)> {
+        let Some(part) = self.parts.get(number) else { return Vec::new() };
+        let first = part.first.iter().map(|(digest, sequence)| (*digest, *sequence));
+        let more = part.more.iter().flat_map(|(digest, places)| places.iter().map(|sequence| (*digest, *sequence)));
+        first.chain(more).collect()
+    }
+
+    /// Takes over what a snapshot holds.
+    pub fn restore(&mut self, places: &[(u64, u64)]) {
+        for (digest, sequence) in places {
+            self.insert(*digest, *sequence);
+        }
+    }
+
+    fn insert(&mut self, digest: u64, sequence: u64) {
+        let Some(part) = self.parts.get_mut(part(digest)) else { return };
+        match part.first.entry(digest) {
+            Entry::Vacant(vacant) => drop(vacant.insert(sequence)),
+            Entry::Occupied(first) if *first.get() == sequence => {}
+            Entry::Occupied(_) => {
+                let more = part.more.entry(digest).or_default();
+                if !more.contains(&sequence) {
+                    more.push(sequence);
+                }
+            }
+        }
+    }
+}
+
+fn part(digest: u64) -> usize {
+    (digest % PARTS as u64) as usize
 }
 
 /// What an event decided about a message, or about every one.

@@ -52,6 +52,10 @@ pub async fn run(context: Context) -> Result<(), Error> {
     directory::follow(&context, Arc::clone(&worker.directory)).await?;
     let ownership = Arc::clone(&worker.ownership);
     context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));
+    let (directory, ownership) = (Arc::clone(&worker.directory), Arc::clone(&worker.ownership));
+    let commits = context.config.sync.snapshot_commits;
+    let keeping = directory::keep(directory, ownership, context.journal.clone(), commits, context.shutdown.clone());
+    context.tasks.spawn("snapshots", keeping);
     context.tasks.spawn("scheduler", scheduler::run(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("outages", pace::watch_outages(Arc::clone(&worker), context.shutdown.clone()));
     context.tasks.spawn("notifications", streaming::run(Arc::clone(&worker), context.shutdown.clone()));

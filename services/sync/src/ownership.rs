@@ -86,6 +86,11 @@ impl Ownership {
         lock(&self.held).get(&partition(mailbox)).is_some_and(|held| clock::instant() < held.lease.deadline)
     }
 
+    /// Whether this worker holds the first partition: who does cares for what one worker is enough for.
+    pub fn holds_first(&self) -> bool {
+        lock(&self.held).get(&0).is_some_and(|held| !held.is_leaving && clock::instant() < held.lease.deadline)
+    }
+
     /// Whether something new may be begun in a mailbox: it is this worker's, and stays so.
     pub fn may_begin(&self, mailbox: Uuid) -> bool {
         let is_staying = |held: &Held| !held.is_leaving && clock::instant() < held.lease.deadline;

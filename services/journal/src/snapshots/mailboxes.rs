@@ -132,7 +132,7 @@ mod tests {
                 passes: 4,
                 backfill: Some(backfill),
                 health: Health::Disabled {
-                    report: report.clone(),
+                    report,
                     since: at(11),
                     probes: 1,
                     next_probe: Some(at(12)),

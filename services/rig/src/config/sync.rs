@@ -39,6 +39,8 @@ pub struct Sync {
     pub concurrency: usize,
     /// How long a partition stays with a worker that does not renew it.
     pub lease_ms: u64,
+    /// Commits after which a snapshot of all mailboxes is kept, or as many as there are mailboxes where they are more.
+    pub snapshot_commits: u64,
     /// Changes that are asked for at a time, 1-512.
     pub page: u32,
     /// The largest answer of Exchange, in bytes.
@@ -61,6 +63,7 @@ impl Default for Sync {
             last_probe_ms: 6 * 3_600_000,
             concurrency: 64,
             lease_ms: 15_000,
+            snapshot_commits: 10_000,
             page: 100,
             max_response_bytes: 128 * 1024 * 1024,
         }
@@ -99,6 +102,7 @@ impl Sync {
             ("sync.last_probe_ms", self.last_probe_ms, 100, 604_800_000),
             ("sync.concurrency", self.concurrency as u64, 1, 100_000),
             ("sync.lease_ms", self.lease_ms, 500, 600_000),
+            ("sync.snapshot_commits", self.snapshot_commits, 1, 10_000_000),
             ("sync.page", u64::from(self.page), 1, 512),
             ("sync.max_response_bytes", self.max_response_bytes as u64, 1 << 20, 1 << 32),
         ];
