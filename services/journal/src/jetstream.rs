@@ -132,8 +132,11 @@ impl Backend for Jetstream {
             let mut pause = Duration::from_millis(50);
             while !follower.updates.is_closed() {
                 let before = follower.next;
-                if let Err(error) = follower.run().await {
-                    tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
+                match follower.run().await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
+                    }
                 }
                 pause = if follower.next > before {
                     Duration::from_millis(50)
@@ -161,15 +164,19 @@ impl Follower {
     async fn run(&mut self) -> Result<(), String> {
         let connects = self.statistics.connects.load(Ordering::Relaxed);
         let mut look = tokio::time::interval(LOOK);
+        // A server looks for the next message of several subjects some twenty times slower than it reads all of them in order: what
+        // existed is read in order, and only what comes is chosen by the server.
+        let is_catching_up = !self.told;
         let config = OrderedConfig {
-            filter_subjects: self.subjects.clone(),
+            filter_subjects: if is_catching_up { Vec::new() } else { self.subjects.clone() },
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
             ..OrderedConfig::default()
         };
         let mut consumer = self.stream.create_consumer(config).await.map_err(|error| error.to_string())?;
         let pending = consumer.info().await.map_err(|error| error.to_string())?.num_pending;
-        if pending == 0 {
+        if is_catching_up && pending == 0 {
             self.tell().await;
+            return Ok(());
         }
         let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
         loop {
@@ -184,6 +191,8 @@ impl Follower {
             };
             let info = message.info().map_err(|error| error.to_string())?;
             let (sequence, pending) = (info.stream_sequence, info.pending);
+            self.next = sequence + 1;
+            let is_wanted = !is_catching_up || self.wants(&message.subject);
             let stored = Stored {
                 subject: message.subject.to_string(),
                 sequence,
@@ -191,14 +200,19 @@ impl Follower {
                 actor: actor_of(message.headers.as_ref()),
                 payload: message.payload.clone(),
             };
-            if self.updates.send(Update::Stored(stored)).await.is_err() {
+            if is_wanted && self.updates.send(Update::Stored(stored)).await.is_err() {
                 return Ok(());
             }
-            self.next = sequence + 1;
-            if pending == 0 {
+            if is_catching_up && pending == 0 {
                 self.tell().await;
+                return Ok(());
             }
         }
+    }
+
+    /// Whether a subject is one of those that are followed.
+    fn wants(&self, subject: &str) -> bool {
+        self.subjects.iter().any(|wanted| subject.starts_with(wanted.trim_end_matches('*')))
     }
 
     async fn tell(&mut self) {

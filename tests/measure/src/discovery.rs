@@ -12,8 +12,9 @@ use postroad_rig::config::Network;
 use secrecy::SecretString;
 
 use crate::{
-    Error, Figure,
+    Error,
     exchange::{ADA, Exchange},
+    figure::Figure,
     processor,
 };
 
@@ -39,7 +40,7 @@ pub async fn measure(rounds: usize) -> Result<Vec<Figure>, Error> {
         run(rounds / 10 + 1, || request(&bare, &exchange.password, is_cold)).await?;
         let value = run(rounds, || discover(&access, known)).await?;
         let baseline = run(rounds, || request(&bare, &exchange.password, is_cold)).await?;
-        figures.push(Figure::new(name, "per second and core", value, baseline));
+        figures.push(Figure::new(name, "per second and core", value).beside("bare HTTP", baseline));
     }
     Ok(figures)
 }

@@ -3,14 +3,17 @@
 
 mod discovery;
 mod exchange;
+mod figure;
 mod mail;
 mod processor;
+mod seed;
+mod start;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use comfy_table::{Table, presets};
-use serde::Serialize;
+use clap::{Parser, ValueEnum};
+
+use crate::figure::Figure;
 
 const HELP: &str = "\
 Each figure stands beside its baseline from the same run: a bare HTTP client that sends the same requests over the same kind \
@@ -19,7 +22,8 @@ of connections and reads nothing of the answers. The fake Exchange runs in a pro
 Examples:
   cargo measure
   cargo measure --quick
-  cargo measure --json | jq '.[].ratio'";
+  cargo measure --only start
+  cargo measure --json | jq '.[] | select(.is_met == false)'";
 
 /// Measures Postroad against bare HTTP
 #[derive(Parser, Debug)]
@@ -31,24 +35,12 @@ struct Arguments {
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    only: Vec<Part>,
     /// Read mail by bare HTTP: the baseline, in a process of its own
     #[arg(long, hide = true, value_name = "FILE")]
     bare: Option<std::path::PathBuf>,
-}
-
-/// One figure and its baseline.
-#[derive(Debug, Serialize)]
-struct Figure {
-    /// What was measured.
-    name: &'static str,
-    /// In what.
-    unit: &'static str,
-    /// Postroad's.
-    value: f64,
-    /// The baseline's, of the same run.
-    baseline: f64,
-    /// Value by baseline.
-    ratio: f64,
 }
 
 /// Why nothing was measured.
@@ -62,10 +54,20 @@ enum Error {
     Run(String),
 }
 
-impl Figure {
-    fn new(name: &'static str, unit: &'static str, value: f64, baseline: f64) -> Self {
-        Self { name, unit, value, baseline, ratio: value / baseline }
-    }
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Discoveries of mailboxes
+    Discovery,
+    /// Mail from Exchange to the CRM
+    Mail,
+    /// The journal, and starts with many mailboxes
+    Start,
+}
+
+/// Says on standard error what is being done.
+fn progress(what: &str) {
+    anstream::eprintln!("measure: {what}");
 }
 
 /// The alias ends with `--`, so that flags need none; one more, as other commands of cargo want it, is understood too.
@@ -92,7 +94,7 @@ async fn main() -> ExitCode {
             }
         };
     }
-    match Box::pin(measure(arguments.quick)).await {
+    match Box::pin(measure(&arguments)).await {
         Ok(figures) => {
             print(&figures, arguments.json);
             ExitCode::SUCCESS
@@ -104,28 +106,28 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn measure(is_quick: bool) -> Result<Vec<Figure>, Error> {
-    let mut figures = Box::pin(discovery::measure(if is_quick { 300 } else { 5000 })).await?;
-    figures.extend(Box::pin(mail::measure(if is_quick { 300 } else { 5000 })).await?);
+async fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Error> {
+    let (wants, is_quick) = (|part: Part| arguments.only.is_empty() || arguments.only.contains(&part), arguments.quick);
+    let mut figures = Vec::new();
+    if wants(Part::Discovery) {
+        progress("discoveries");
+        figures.extend(Box::pin(discovery::measure(if is_quick { 300 } else { 5000 })).await?);
+    }
+    if wants(Part::Mail) {
+        progress("mail");
+        figures.extend(Box::pin(mail::measure(if is_quick { 300 } else { 5000 })).await?);
+    }
+    if wants(Part::Start) {
+        let (sizes, hours): (&[usize], usize) = if is_quick { (&[1000], 4) } else { (&[10_000, 100_000], 24) };
+        figures.extend(Box::pin(start::measure(sizes, hours)).await?);
+    }
     Ok(figures)
 }
 
 fn print(figures: &[Figure], json: bool) {
     if json {
         println!("{}", serde_json::json!(figures));
-        return;
+    } else {
+        println!("{}", figure::table(figures));
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["FIGURE", "VALUE", "BASELINE", "RATIO", "UNIT"]);
-    for figure in figures {
-        let number = |value: f64| format!("{value:.0}");
-        table.add_row([
-            figure.name.to_owned(),
-            number(figure.value),
-            number(figure.baseline),
-            format!("{:.2}", figure.ratio),
-            figure.unit.to_owned(),
-        ]);
-    }
-    println!("{table}");
 }
