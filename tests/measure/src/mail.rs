@@ -1,154 +1,149 @@
-//! Mail from Exchange to the CRM, beside the same mail read by a bare HTTP loop that parses nothing.
+//! Mail from Exchange to the CRM, and polls that find nothing: messages and polls by processor time of the sync role alone.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use mockex::{Delivery, Region, ServerVersion};
-use postroad_ews::{FolderRef, GetItem, Identity, ItemId, ItemShape, RequestServerVersion, SyncFolderItems};
-use serde::{Deserialize, Serialize};
-use system::{Options, Role, activities, letter, message_id, scene::Scene};
+use futures::StreamExt as _;
+use mail_builder::MessageBuilder;
+use mockex::Delivery;
+use postroad_core::email::Event;
+use postroad_journal::{Followed, Kind};
+use system::{Options, Role, message_id};
 
-use crate::{Error, figure::Figure, processor};
+use crate::{
+    Error,
+    bare::{self, Job},
+    figure::{Figure, Target},
+    fleet::Fleet,
+    processor, progress, seed,
+};
 
 const MAILBOXES: usize = 10;
-/// Messages of one GetItem, as the sync role asks for them.
-const BATCH: usize = 10;
-/// Requests at a time: as many as mailboxes are processed at a time.
-const AT_A_TIME: usize = 10;
-
-/// What the baseline is told.
-#[derive(Debug, Deserialize, Serialize)]
-struct Errand {
-    url: String,
-    address: std::net::SocketAddr,
-    authority: String,
-    user: String,
-    password: String,
-    /// Item ids by mailbox.
-    items: BTreeMap<String, Vec<String>>,
-}
-
-/// What it answers.
-#[derive(Debug, Deserialize, Serialize)]
-struct Spent {
-    seconds: f64,
-    processor_seconds: f64,
-}
+/// Mailboxes that are polled as fast as may be.
+const POLLED: usize = 100;
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn failed(error: &dyn std::fmt::Display) -> Error {
     Error::Run(error.to_string())
 }
 
-/// Messages a second, and processor time of a thousand messages.
-pub async fn measure(messages: usize) -> Result<Vec<Figure>, Error> {
-    let addresses: Vec<String> = (0..MAILBOXES).map(|index| format!("box{index}@contoso.example")).collect();
-    let region = Region::new("europe", ServerVersion::Exchange2016, addresses.iter().map(String::as_str));
-    let organization = mockex::Options::contoso(vec![region]);
-    let scene = Scene::open(organization, Options { poll: Duration::from_millis(200), ..Options::default() }).await;
-    let scene = scene.map_err(|error| failed(&error))?;
-    let mut items: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (number, address) in (0..messages).zip(addresses.iter().cycle()) {
-        let mime = letter("measure", number, address).into();
-        let delivery = Delivery { mailbox: address.clone(), mime, ..Delivery::default() };
-        let item = scene.deliver_as(delivery).map_err(|error| failed(&error))?.item_id;
-        items.entry(address.clone()).or_default().push(item);
-    }
-    let exchange = &scene.deployment.exchange;
-    let errand = Errand {
-        url: exchange.region_url("europe").ok_or_else(|| failed(&"the region has no location"))?,
-        address: std::net::SocketAddr::from(([127, 0, 0, 1], exchange.region_port("europe").unwrap_or_default())),
-        authority: exchange.ca_pem().to_owned(),
-        user: scene.account.user_name.clone(),
-        password: scene.account.password.clone(),
-        items,
+/// A backlog of mail of mixed sizes: six of ten are short, three of them pages of HTML, one has an attachment.
+fn letter(number: usize, recipient: &str) -> Vec<u8> {
+    let line = "Dear customer, your order was received and will be sent within two days. ";
+    let (lines, attachment) = match number % 10 {
+        0..=5 => (20, 0),
+        6..=8 => (250, 0),
+        _ => (50, 280_000),
     };
-    let bare = run_bare(&errand).await?;
-    let before = roles(&scene)?;
-    let began = postroad_rig::clock::instant();
-    let enabled: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    scene.enable(&enabled).await.map_err(|error| failed(&error))?;
-    let wanted = (0..messages).map(|number| message_id("measure", number)).collect();
-    let missing = activities::wait_for(&scene.deployment, &wanted, Duration::from_secs(600)).await;
-    missing.map_err(|missing| failed(&format!("{} messages did not arrive", missing.len())))?;
+    let html: String = (0..lines).map(|at| format!("<p style=\"margin:0\">{at}: <b>{line}</b></p>\r\n")).collect();
+    let mut letter = MessageBuilder::new()
+        .from(("Grace Hopper", "grace@fabrikam.example"))
+        .to(recipient)
+        .subject(format!("Order {number}"))
+        .message_id(message_id("mixed", number))
+        .text_body(line.repeat(lines / 2))
+        .html_body(html);
+    if attachment > 0 {
+        let noise = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+        letter = letter.attachment("application/pdf", "order.pdf", (0..attachment).map(noise).collect::<Vec<u8>>());
+    }
+    letter.write_to_vec().unwrap_or_default()
+}
+
+/// Messages and polls by processor time, beside bare HTTP.
+pub async fn measure(messages: usize, seconds: u64) -> Result<Vec<Figure>, Error> {
+    let mut figures = mail(messages).await?;
+    figures.push(polls(Duration::from_secs(seconds)).await?);
+    Ok(figures)
+}
+
+async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
+    let mut fleet = Fleet::open(MAILBOXES, Options { poll: Duration::from_secs(60), ..Options::default() }).await?;
+    let mut items = vec![Vec::new(); MAILBOXES];
+    let (mut missing, mut bytes) = (BTreeSet::new(), 0);
+    for number in 0..messages {
+        let mailbox = seed::address(number % MAILBOXES);
+        let mime: bytes::Bytes = letter(number / MAILBOXES, &mailbox).into();
+        bytes += mime.len();
+        let id = message_id("mixed", number / MAILBOXES);
+        // Each its own, though there are ten of a kind.
+        let own = format!("{number}.{id}");
+        let mime = String::from_utf8_lossy(&mime).replacen(&id, &own, 1).into_bytes().into();
+        missing.insert(own);
+        let delivery = Delivery { mailbox, mime, ..Delivery::default() };
+        let item = fleet.deployment.exchange.deliver(delivery).map_err(|error| failed(&error))?.item_id;
+        if let Some(items) = items.get_mut(number % MAILBOXES) {
+            items.push(item);
+        }
+    }
+    let mailboxes = (0..MAILBOXES).map(seed::address).collect();
+    let bare = bare::run(&fleet.deployment.exchange, fleet.account(), mailboxes, Job::Fetch(items)).await?;
+    progress(&format!("{messages} messages of {} KiB on average go from Exchange to the CRM", bytes / messages / 1024));
+    let worker = fleet.worker()?;
+    let last = fleet.journal.extent().await.map_err(|error| failed(&error))?.last;
+    let mut commits = fleet.journal.follow_after(&[Kind::Email], last);
+    let crm = fleet.deployment.process_id(Role::Crm).map(|id| id.to_string()).unwrap_or_default();
+    let (began, before, own) =
+        (postroad_rig::clock::instant(), processor::precise(&worker)?, processor::precise("self")?);
+    let crm_before = processor::precise(&crm)?;
+    fleet.seed(MAILBOXES).await?;
+    while !missing.is_empty() {
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        let followed = tokio::time::timeout(left, commits.next()).await;
+        let followed = followed.map_err(|_| failed(&format!("{} messages did not arrive", missing.len())))?;
+        let Some(Followed::Email(_, commit)) = followed else { continue };
+        for event in commit.events {
+            if let Event::Promoted { email, .. } = event {
+                missing.remove(email.message_id.as_deref().unwrap_or_default().trim_matches(['<', '>']));
+            }
+        }
+    }
     let seconds = began.elapsed().as_secs_f64();
-    let spent = roles(&scene)?.saturating_sub(before).as_secs_f64();
-    let count = f64::from(u32::try_from(messages).unwrap_or(u32::MAX));
-    let bare_ms = (bare.processor_seconds * 1e6 / count).max(1.0);
+    let spent = processor::precise(&worker)?.saturating_sub(before).as_secs_f64();
+    let crm = processor::precise(&crm)?.saturating_sub(crm_before).as_secs_f64();
+    let others = processor::precise("self")?.saturating_sub(own).as_secs_f64() / (seconds * processor::cores()) * 100.0;
+    progress(&format!(
+        "the fake Exchange took {others:.0} % of the machine meanwhile, the crm role {crm:.1} CPU seconds"
+    ));
+    let count = messages as f64;
+    let sizes = "mail, 6/10 of 4, 3/10 of 40, 1/10 of 400 KB";
     Ok(vec![
-        Figure::new("mail, Exchange to CRM", "messages per second", count / seconds)
-            .beside("bare HTTP", count / bare.seconds),
-        Figure::new("mail, Exchange to CRM", "CPU ms per 1000 messages", spent * 1e6 / count)
-            .beside("bare HTTP", bare_ms),
+        Figure::new(sizes, "messages per CPU second", count / spent)
+            .beside("bare HTTP", count / bare.processor_seconds)
+            .aimed(Target::RatioAtLeast(0.5)),
+        Figure::new(sizes, "messages per second", count / seconds).beside("bare HTTP", count / bare.seconds),
     ])
 }
 
-/// The processor time of the roles that carry mail.
-fn roles(scene: &Scene) -> Result<Duration, Error> {
-    let mut sum = Duration::ZERO;
-    for role in [Role::Sync, Role::Crm] {
-        let id = scene.deployment.process_id(role).ok_or_else(|| failed(&"a role is not running"))?;
-        sum += processor::time_of(&id.to_string())?;
-    }
-    Ok(sum)
-}
-
-async fn run_bare(errand: &Errand) -> Result<Spent, Error> {
-    let file = tempfile::NamedTempFile::new().map_err(|error| failed(&error))?;
-    std::fs::write(file.path(), serde_json::to_vec(errand).map_err(|error| failed(&error))?).map_err(|e| failed(&e))?;
-    let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let mut command = tokio::process::Command::new(program);
-    command.arg("--bare").arg(file.path()).stdout(Stdio::piped());
-    let output = command.output().await.map_err(|error| failed(&error))?;
-    serde_json::from_slice(&output.stdout).map_err(|error| failed(&format!("the baseline: {error}")))
-}
-
-/// Reads the same mail with the same requests, and nothing of the answers; gives what it spent as JSON.
-pub async fn bare(file: &Path) -> Result<String, Error> {
-    let text = std::fs::read(file).map_err(|error| failed(&error))?;
-    let errand: Errand = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
-    let url = errand.url.clone();
-    let host = url.split('/').nth(2).and_then(|host| host.split(':').next()).unwrap_or_default().to_owned();
-    let certificate = reqwest::Certificate::from_pem(errand.authority.as_bytes()).map_err(|error| failed(&error))?;
-    let client = reqwest::Client::builder()
-        .tls_backend_rustls()
-        .tls_certs_merge([certificate])
-        .http1_only()
-        .no_proxy()
-        .resolve(&host, errand.address)
-        .build()
-        .map_err(|error| failed(&error))?;
-    let requests: Vec<String> = errand.items.iter().flat_map(|(address, ids)| texts(address, ids)).collect();
-    let before = processor::time()?;
-    let began = postroad_rig::clock::instant();
-    let post = |body: String| {
-        let request = client
-            .post(&url)
-            .basic_auth(&errand.user, Some(&errand.password))
-            .header("content-type", "text/xml; charset=utf-8")
-            .body(body);
-        async move {
-            let answer = request.send().await.map_err(|error| failed(&error))?;
-            let status = answer.status();
-            answer.bytes().await.map_err(|error| failed(&error))?;
-            if status.is_success() { Ok(()) } else { Err(failed(&format!("the baseline got {status}"))) }
+async fn polls(time: Duration) -> Result<Figure, Error> {
+    let poll = Duration::from_millis(100);
+    let options = Options { poll, idle_poll: poll, notifications: false, ..Options::default() };
+    let mut fleet = Fleet::open(POLLED, options).await?;
+    fleet.seed(POLLED).await?;
+    let polled = async || fleet.polls();
+    let until = postroad_rig::clock::instant() + PATIENCE;
+    while polled().await < 20 * POLLED as u64 {
+        if postroad_rig::clock::instant() > until {
+            return Err(failed(&"the mailboxes are not polled"));
         }
-    };
-    stream::iter(requests).map(post).buffer_unordered(AT_A_TIME).try_collect::<Vec<()>>().await?;
-    let spent = Spent {
-        seconds: began.elapsed().as_secs_f64(),
-        processor_seconds: processor::time()?.saturating_sub(before).as_secs_f64(),
-    };
-    serde_json::to_string(&spent).map_err(|error| failed(&error))
-}
-
-/// The requests that read the mail of one mailbox: one listing, and the messages in batches.
-fn texts(address: &str, ids: &[String]) -> Vec<String> {
-    let identity = Identity::PrimaryAddress(address.to_owned());
-    let version = RequestServerVersion::default();
-    let listing = postroad_ews::request(&SyncFolderItems::since(FolderRef::INBOX, None), version, &identity);
-    let batches = ids.chunks(BATCH).map(|ids| {
-        let ids = ids.iter().map(|id| ItemId::new(id.clone())).collect();
-        postroad_ews::request(&GetItem { ids, shape: ItemShape::message() }, version, &identity)
-    });
-    std::iter::once(listing).chain(batches).collect()
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    progress("polls that find nothing");
+    let worker = fleet.worker()?;
+    let (before, polls, own) = (processor::precise(&worker)?, fleet.polls(), processor::precise("self")?);
+    let began = postroad_rig::clock::instant();
+    tokio::time::sleep(time).await;
+    let spent = processor::precise(&worker)?.saturating_sub(before).as_secs_f64();
+    let polls = (fleet.polls() - polls) as f64;
+    let share = processor::precise("self")?.saturating_sub(own).as_secs_f64()
+        / (began.elapsed().as_secs_f64() * processor::cores())
+        * 100.0;
+    progress(&format!(
+        "{:.0} polls a second; the fake Exchange took {share:.0} % of the machine meanwhile",
+        polls / began.elapsed().as_secs_f64()
+    ));
+    let mailboxes = (0..POLLED).map(seed::address).collect();
+    let times = (polls as usize / POLLED).clamp(10, 200);
+    let bare = bare::run(&fleet.deployment.exchange, fleet.account(), mailboxes, Job::Poll(times)).await?;
+    let figure = Figure::new("polls that find nothing", "per CPU second", polls / spent);
+    Ok(figure.beside("bare HTTP", bare.requests as f64 / bare.processor_seconds).aimed(Target::RatioAtLeast(0.7)))
 }

@@ -1,15 +1,18 @@
 //! `cargo measure`: how fast Postroad is, beside a baseline that does the same requests and nothing else in the same run.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
+mod bare;
 mod discovery;
 mod exchange;
+mod failover;
 mod figure;
+mod fleet;
 mod mail;
 mod processor;
 mod seed;
 mod start;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
@@ -59,8 +62,12 @@ enum Error {
 enum Part {
     /// Discoveries of mailboxes
     Discovery,
-    /// Mail from Exchange to the CRM
+    /// Mail from Exchange to the CRM, and polls that find nothing
     Mail,
+    /// Workers that are killed
+    Failover,
+    /// Idle mailboxes, and how soon mail arrives
+    Fleet,
     /// The journal, and starts with many mailboxes
     Start,
 }
@@ -83,7 +90,7 @@ fn arguments() -> Vec<std::ffi::OsString> {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments());
     if let Some(file) = &arguments.bare {
-        return match mail::bare(file).await {
+        return match bare::errand(file).await {
             Ok(spent) => {
                 println!("{spent}");
                 ExitCode::SUCCESS
@@ -115,7 +122,28 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Error> {
     }
     if wants(Part::Mail) {
         progress("mail");
-        figures.extend(Box::pin(mail::measure(if is_quick { 300 } else { 5000 })).await?);
+        let (messages, seconds) = if is_quick { (300, 3) } else { (5000, 20) };
+        figures.extend(Box::pin(mail::measure(messages, seconds)).await?);
+    }
+    if wants(Part::Failover) {
+        figures.extend(Box::pin(failover::measure(if is_quick { 3 } else { 20 })).await?);
+    }
+    if wants(Part::Fleet) {
+        let plan = if is_quick {
+            let (sizes, latency) = (vec![100, 1000], vec![1000]);
+            fleet::Plan { sizes, latency, messages: 100, cuts: 3, poll: Duration::from_secs(10), memory: (100, 1000) }
+        } else {
+            let (sizes, latency) = (vec![10, 100, 1000, 10_000, 50_000], vec![10, 10_000]);
+            fleet::Plan {
+                sizes,
+                latency,
+                messages: 1000,
+                cuts: 20,
+                poll: Duration::from_secs(60),
+                memory: (1000, 50_000),
+            }
+        };
+        figures.extend(Box::pin(fleet::measure(&plan)).await?);
     }
     if wants(Part::Start) {
         let (sizes, hours): (&[usize], usize) = if is_quick { (&[1000], 4) } else { (&[10_000, 100_000], 24) };

@@ -59,6 +59,8 @@ pub struct Options {
     pub idle_poll: Duration,
     /// A stream of notifications without a sign of life for so long is dead.
     pub stream_silence: Duration,
+    /// Whether streaming notifications are used.
+    pub notifications: bool,
     /// Distance of attempts after a failure.
     pub retry: Duration,
     /// Failures that disable a mailbox.
@@ -75,6 +77,7 @@ impl Default for Options {
             poll: Duration::from_millis(500),
             idle_poll: Duration::from_millis(500),
             stream_silence: Duration::from_secs(120),
+            notifications: true,
             retry: Duration::from_millis(1000),
             retry_attempts: 10,
             first_probe: Duration::from_millis(1000),
@@ -199,6 +202,22 @@ impl Deployment {
         Ok(())
     }
 
+    /// Kills one of the workers that were added, by SIGKILL.
+    pub async fn kill_worker(&mut self, index: usize) -> Result<(), Error> {
+        if let Some(worker) = self.workers.get_mut(index) {
+            worker.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again; does not wait until it serves.
+    pub async fn restart_worker(&mut self, index: usize) -> Result<(), Error> {
+        if let Some(worker) = self.workers.get_mut(index) {
+            worker.restart().await?;
+        }
+        Ok(())
+    }
+
     /// The process of a role.
     pub fn process_id(&self, role: Role) -> Option<u32> {
         self.roles.get(&role).and_then(Process::id)
@@ -311,7 +330,7 @@ impl Deployment {
              [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
              \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
              ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
-             poll_ms = {poll}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
+             poll_ms = {poll}\nnotifications = {notifications}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
              last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
              port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",
             nats = self.nats.url(),
@@ -322,6 +341,7 @@ impl Deployment {
             sync = listen(Role::Sync),
             poll = options.poll.as_millis(),
             idle = options.idle_poll.as_millis(),
+            notifications = options.notifications,
             silence = options.stream_silence.as_millis(),
             retry = options.retry.as_millis(),
             attempts = options.retry_attempts,
