@@ -184,7 +184,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
         Options { poll: plan.poll, idle_poll: plan.poll, lease: Duration::from_secs(15), ..Options::default() };
     let mut fleet = Fleet::open(most, options).await?;
     let mut figures = Vec::new();
-    let (mut memory, mut first_cost) = (HashMap::new(), None);
+    let (mut memory, mut fewer) = (HashMap::new(), None);
     for size in &plan.sizes {
         progress(&format!("{size} mailboxes, idle for a while"));
         fleet.grow(*size).await?;
@@ -208,11 +208,11 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
         let cost = spent / hours / *size as f64;
         let name = format!("idle mailbox, {size} of them, polled each {} s", plan.poll.as_secs());
         let figure = Figure::new(name, "CPU seconds per hour", cost);
-        figures.push(match first_cost {
+        figures.push(match fewer {
             None => figure,
-            Some(first) => figure.beside("the fewest", first).aimed(Target::RatioAtMost(1.2)),
+            Some(first) => figure.beside("with fewer", first).aimed(Target::RatioAtMost(1.2)),
         });
-        first_cost = first_cost.or(Some(cost));
+        fewer = Some(cost);
         if plan.latency.contains(size) {
             progress("mail arrives");
             let found =

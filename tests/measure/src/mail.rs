@@ -19,7 +19,7 @@ use crate::{
 
 const MAILBOXES: usize = 10;
 /// Mailboxes that are polled as fast as may be.
-const POLLED: usize = 100;
+const POLLED: usize = 2000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn failed(error: &dyn std::fmt::Display) -> Error {
@@ -49,14 +49,8 @@ fn letter(number: usize, recipient: &str) -> Vec<u8> {
     letter.write_to_vec().unwrap_or_default()
 }
 
-/// Messages and polls by processor time, beside bare HTTP.
-pub async fn measure(messages: usize, seconds: u64) -> Result<Vec<Figure>, Error> {
-    let mut figures = mail(messages).await?;
-    figures.push(polls(Duration::from_secs(seconds)).await?);
-    Ok(figures)
-}
-
-async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
+/// A backlog that is worked off: messages by processor time of the sync role.
+pub async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
     let mut fleet = Fleet::open(MAILBOXES, Options { poll: Duration::from_secs(60), ..Options::default() }).await?;
     let mut items = vec![Vec::new(); MAILBOXES];
     let (mut missing, mut bytes) = (BTreeSet::new(), 0);
@@ -114,7 +108,8 @@ async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
     ])
 }
 
-async fn polls(time: Duration) -> Result<Figure, Error> {
+/// Mailboxes that are polled as fast as may be: polls by processor time of the sync role.
+pub async fn polls(time: Duration) -> Result<Figure, Error> {
     let poll = Duration::from_millis(100);
     let options = Options { poll, idle_poll: poll, notifications: false, ..Options::default() };
     let mut fleet = Fleet::open(POLLED, options).await?;
@@ -142,7 +137,7 @@ async fn polls(time: Duration) -> Result<Figure, Error> {
         polls / began.elapsed().as_secs_f64()
     ));
     let mailboxes = (0..POLLED).map(seed::address).collect();
-    let times = (polls as usize / POLLED).clamp(10, 200);
+    let times = (polls as usize / POLLED).clamp(5, 200);
     let bare = bare::run(&fleet.deployment.exchange, fleet.account(), mailboxes, Job::Poll(times)).await?;
     let figure = Figure::new("polls that find nothing", "per CPU second", polls / spent);
     Ok(figure.beside("bare HTTP", bare.requests as f64 / bare.processor_seconds).aimed(Target::RatioAtLeast(0.7)))

@@ -62,8 +62,10 @@ enum Error {
 enum Part {
     /// Discoveries of mailboxes
     Discovery,
-    /// Mail from Exchange to the CRM, and polls that find nothing
+    /// Mail from Exchange to the CRM
     Mail,
+    /// Polls that find nothing
+    Polls,
     /// Workers that are killed
     Failover,
     /// Idle mailboxes, and how soon mail arrives
@@ -122,8 +124,11 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Error> {
     }
     if wants(Part::Mail) {
         progress("mail");
-        let (messages, seconds) = if is_quick { (300, 3) } else { (5000, 20) };
-        figures.extend(Box::pin(mail::measure(messages, seconds)).await?);
+        let messages = if is_quick { 300 } else { 5000 };
+        figures.extend(Box::pin(mail::mail(messages)).await?);
+    }
+    if wants(Part::Polls) {
+        figures.push(Box::pin(mail::polls(Duration::from_secs(if is_quick { 3 } else { 20 }))).await?);
     }
     if wants(Part::Failover) {
         figures.extend(Box::pin(failover::measure(if is_quick { 3 } else { 20 })).await?);
