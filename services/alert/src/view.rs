@@ -221,7 +221,7 @@ impl View {
         let mut state = mailbox::evolve(self.mailboxes.remove(&id).unwrap_or_default(), event);
         if let mailbox::State::Live(mailbox) = &mut state {
             // Exchange's synchronization state can be large, and only workers need it.
-            mailbox.sync.cursor = None;
+            std::sync::Arc::make_mut(mailbox).sync.cursor = None;
         }
         self.mailboxes.insert(id, state);
         let keys = self.wall.alerts.mailbox(id, profile, event);

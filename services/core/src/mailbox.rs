@@ -3,7 +3,7 @@
 //! Administration and synchronization write the same subject of the journal: a worker's commit is decided on what the
 //! administrator has just changed, and a worker that lost the mailbox is refused by its [`Sync::epoch`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -334,12 +334,20 @@ pub enum State {
     #[default]
     Absent,
     /// Live.
-    Live(Box<Mailbox>),
+    Live(Arc<Mailbox>),
     /// Deleted for good.
     Deleted,
 }
 
 impl State {
+    /// The live mailbox for whoever needs it for longer.
+    pub fn shared(&self) -> Option<Arc<Mailbox>> {
+        match self {
+            Self::Live(mailbox) => Some(Arc::clone(mailbox)),
+            Self::Absent | Self::Deleted => None,
+        }
+    }
+
     /// The live mailbox, if there is one.
     pub fn live(&self) -> Option<&Mailbox> {
         match self {

@@ -1,5 +1,7 @@
 //! The email server profile: one way of reaching a mail server (setup guide, Set up the email server profile; spec §1).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -204,12 +206,20 @@ pub enum State {
     #[default]
     Absent,
     /// Live.
-    Live(Box<Profile>),
+    Live(Arc<Profile>),
     /// Deleted for good.
     Deleted,
 }
 
 impl State {
+    /// The live profile for whoever needs it for longer.
+    pub fn shared(&self) -> Option<Arc<Profile>> {
+        match self {
+            Self::Live(profile) => Some(Arc::clone(profile)),
+            Self::Absent | Self::Deleted => None,
+        }
+    }
+
     /// The live profile, if there is one.
     pub fn live(&self) -> Option<&Profile> {
         match self {
@@ -262,7 +272,7 @@ impl Aggregate for Rules {
     fn evolve(state: State, event: &Event) -> State {
         match (state, event) {
             (State::Deleted, _) | (_, Event::Deleted) => State::Deleted,
-            (_, Event::Created { id, settings }) => State::Live(Box::new(Profile {
+            (_, Event::Created { id, settings }) => State::Live(Arc::new(Profile {
                 id: *id,
                 settings: settings.clone(),
                 sealed: None,
@@ -270,7 +280,7 @@ impl Aggregate for Rules {
                 revision: 1,
                 last_test: None,
             })),
-            (State::Live(profile), event) => State::Live(Box::new(evolve_live(*profile, event))),
+            (State::Live(profile), event) => State::Live(Arc::new(evolve_live(Arc::unwrap_or_clone(profile), event))),
             (State::Absent, _) => State::Absent,
         }
     }

@@ -128,7 +128,7 @@ impl Client {
         Outgoing {
             method: Method::POST,
             endpoint: access.endpoint.clone(),
-            headers: self.headers(O::NAME),
+            headers: self.headers(O::NAME, O::IS_SHORT),
             body: Bytes::from(operation::request(operation, access.version, &access.identity)),
             is_secret: false,
             timeout: access.timeout,
@@ -136,11 +136,14 @@ impl Client {
         }
     }
 
-    fn headers(&self, operation: &str) -> HeaderMap {
+    fn headers(&self, operation: &str, is_short: bool) -> HeaderMap {
         let mut headers = envelope_headers();
         let action = format!("\"http://schemas.microsoft.com/exchange/services/2006/messages/{operation}\"");
         headers
             .extend(HeaderValue::from_str(&action).ok().map(|action| (HeaderName::from_static("soapaction"), action)));
+        if is_short {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         if let Some(anchor) = &self.inner.anchor {
             headers.insert("x-anchormailbox", anchor.clone());
         }

@@ -2,7 +2,11 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use reqwest::{
+    Method, StatusCode, Version,
+    header::{HeaderMap, HeaderValue},
+};
 
 mod mask;
 
@@ -12,23 +16,18 @@ const EXCERPT: usize = 4096;
 const SECRET: [&str; 6] =
     ["authorization", "cookie", "set-cookie", "proxy-authorization", "x-backendoverridecookie", "authentication-info"];
 
-/// One request and its answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One request and its answer. Kept as it was said, and made readable only where somebody reads it: most requests succeed.
+#[derive(Clone, Default)]
 pub struct Exchange {
-    /// `POST` or `GET`.
-    pub method: String,
+    method: Method,
     /// Where it went.
     pub url: String,
     /// The address it went to, once known.
     pub peer: Option<SocketAddr>,
-    /// Request headers; secret values are replaced.
-    pub request_headers: Vec<(String, String)>,
-    /// The first 4 KiB of the request.
-    pub request_body: String,
-    /// The status line, once there is one.
-    pub status: Option<String>,
-    /// Answer headers; secret values are replaced.
-    pub response_headers: Vec<(String, String)>,
+    request_headers: HeaderMap,
+    request_body: Bytes,
+    status: Option<(Version, StatusCode)>,
+    response_headers: HeaderMap,
     /// The first 4 KiB of the answer; what messages say is replaced by its length. Kept of failures only.
     pub response_body: String,
     /// From the first attempt to connect to the last byte.
@@ -38,28 +37,19 @@ pub struct Exchange {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(crate) fn begin(method: &str, url: &str, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn begin(method: &Method, url: &str, headers: &HeaderMap, body: &Bytes) -> Self {
         Self {
-            method: method.to_owned(),
+            method: method.clone(),
             url: url.to_owned(),
-            request_headers: pairs(headers),
-            request_body: excerpt(&String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(body))).to_owned(),
+            request_headers: headers.clone(),
+            request_body: body.clone(),
             ..Self::default()
         }
     }
 
     pub(crate) fn answered(&mut self, response: &reqwest::Response) {
-        let status = response.status();
-        self.status = Some(format!(
-            "{:?} {} {}",
-            response.version(),
-            status.as_u16(),
-            status.canonical_reason().unwrap_or_default()
-        ));
-        if let Some(line) = &mut self.status {
-            line.truncate(line.trim_end().len());
-        }
-        self.response_headers = pairs(response.headers());
+        self.status = Some((response.version(), response.status()));
+        self.response_headers = response.headers().clone();
         self.peer = response.remote_addr();
     }
 
@@ -70,15 +60,20 @@ impl Exchange {
     /// A header of the answer.
     #[must_use]
     pub fn response_header(&self, name: &str) -> Option<&str> {
-        self.response_headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.response_headers.get(name).filter(|value| !is_secret(name, value)).and_then(|value| value.to_str().ok())
     }
 
     /// The id that the server's logs know the request by, or ours if it gave none.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        let ours =
-            || self.request_headers.iter().find(|(key, _)| key == "client-request-id").map(|(_, id)| id.as_str());
+        let ours = || self.request_headers.get("client-request-id").and_then(|value| value.to_str().ok());
         self.response_header("request-id").or_else(ours)
+    }
+
+    fn status_line(&self) -> String {
+        let Some((version, status)) = self.status else { return "no answer".to_owned() };
+        let reason = status.canonical_reason().unwrap_or_default();
+        format!("{version:?} {} {reason}", status.as_u16()).trim_end().to_owned()
     }
 }
 
@@ -86,30 +81,37 @@ impl Exchange {
 impl fmt::Display for Exchange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{} {}", self.method, self.url)?;
-        part(formatter, &self.request_headers, &self.request_body)?;
+        let body = self.request_body.get(..EXCERPT).unwrap_or(&self.request_body);
+        part(formatter, &self.request_headers, excerpt(&String::from_utf8_lossy(body)))?;
         let peer = self.peer.map(|peer| format!(" from {peer}")).unwrap_or_default();
-        let status = self.status.as_deref().unwrap_or("no answer");
-        writeln!(formatter, "\n{status} ({} ms{peer})", self.elapsed.as_millis())?;
+        writeln!(formatter, "\n{} ({} ms{peer})", self.status_line(), self.elapsed.as_millis())?;
         part(formatter, &self.response_headers, &self.response_body)
     }
 }
 
-fn part(formatter: &mut fmt::Formatter<'_>, headers: &[(String, String)], body: &str) -> fmt::Result {
+/// The same: what is held is not fit to be seen.
+impl fmt::Debug for Exchange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+fn part(formatter: &mut fmt::Formatter<'_>, headers: &HeaderMap, body: &str) -> fmt::Result {
     for (name, value) in headers {
-        writeln!(formatter, "{name}: {value}")?;
+        writeln!(formatter, "{name}: {}", shown(name.as_str(), value))?;
     }
     if body.is_empty() { Ok(()) } else { writeln!(formatter, "\n{body}") }
 }
 
-fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), shown(name.as_str(), value))).collect()
-}
-
 fn shown(name: &str, value: &HeaderValue) -> String {
-    if value.is_sensitive() || SECRET.contains(&name) {
+    if is_secret(name, value) {
         return "[hidden]".to_owned();
     }
     String::from_utf8_lossy(value.as_bytes()).chars().take(1024).collect()
+}
+
+fn is_secret(name: &str, value: &HeaderValue) -> bool {
+    value.is_sensitive() || SECRET.contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn excerpt(text: &str) -> &str {
@@ -129,12 +131,13 @@ mod tests {
         headers.insert("authorization", HeaderValue::from_static("Basic c2VjcmV0"));
         headers.insert("x-anchormailbox", HeaderValue::from_static("user1@contoso.example"));
         let body = "é".repeat(EXCERPT);
-        let mut exchange = Exchange::begin("POST", "https://mail/EWS", &headers, body.as_bytes());
+        let mut exchange = Exchange::begin(&Method::POST, "https://mail/EWS", &headers, &Bytes::from(body.clone()));
         exchange.keep(&body);
         let printed = exchange.to_string();
         assert!(printed.contains("authorization: [hidden]") && printed.contains("user1@contoso.example"));
         assert!(!printed.contains("c2VjcmV0"));
-        assert!(exchange.request_body.len() <= EXCERPT && exchange.response_body.len() <= EXCERPT);
+        assert!(exchange.response_body.len() <= EXCERPT && printed.len() < 3 * EXCERPT);
+        assert_eq!(printed, format!("{exchange:?}"));
         assert!(printed.contains("no answer"));
     }
 }

@@ -29,6 +29,8 @@ pub mod update_item;
 pub trait Operation {
     /// Its name: the local name of the request element, and with `Response` that of the answer.
     const NAME: &'static str;
+    /// Whether its answers are short: compressing one would cost both sides more than it saves.
+    const IS_SHORT: bool = false;
     /// What it answers with.
     type Response;
 

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -36,6 +36,9 @@ pub const RESPONSE_LIMIT: usize = 64 << 20;
 const FAILURE_LIMIT: usize = 256 << 10;
 /// IIS closes idle connections after two minutes; being earlier avoids requests into a closing connection.
 const IDLE: Duration = Duration::from_secs(90);
+
+/// A pool that nobody uses is kept for so long.
+const KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// What a pool of connections depends on. Mailboxes with equal options share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,11 +88,17 @@ pub enum TransportError {
     Setup(#[source] reqwest::Error),
 }
 
-/// Pools by their options, each made once and kept while somebody uses it.
+/// Pools by their options, each made once and kept while it is used, and for a quarter of an hour after: making one means to read the
+/// system's certificates, and each of its connections a handshake.
 #[derive(Default)]
 pub struct Transports {
     names: Names,
-    pools: Mutex<HashMap<TransportOptions, Weak<Inner>>>,
+    pools: Mutex<HashMap<TransportOptions, Pool>>,
+}
+
+struct Pool {
+    inner: Arc<Inner>,
+    used: Instant,
 }
 
 /// A request on its way.
@@ -201,7 +210,7 @@ impl Transport {
     /// GET over plain http, with nothing that could tell who asks. Gives the status and the header `Location`.
     pub(crate) async fn hint(&self, url: &Url, timeout: Duration) -> Result<(u16, Option<String>), Error> {
         let started = Instant::now();
-        let mut exchange = Exchange::begin("GET", url.as_str(), &HeaderMap::new(), &[]);
+        let mut exchange = Exchange::begin(&Method::GET, url.as_str(), &HeaderMap::new(), &Bytes::new());
         let options = &self.inner.options;
         let client = plain(options, self.inner.names.clone());
         let asked = async {
@@ -224,9 +233,9 @@ impl Transport {
     /// Sends a request and receives the whole answer, whatever its status.
     pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, Error> {
         let started = Instant::now();
-        let shown: &[u8] = if outgoing.is_secret { b"[hidden]" } else { &outgoing.body };
-        let mut exchange =
-            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, shown);
+        let hidden = Bytes::from_static(b"[hidden]");
+        let shown = if outgoing.is_secret { &hidden } else { &outgoing.body };
+        let mut exchange = Exchange::begin(&outgoing.method, outgoing.endpoint.as_str(), &outgoing.headers, shown);
         let timeout = outgoing.timeout;
         let outcome = tokio::time::timeout(timeout, self.send(outgoing, &mut exchange)).await;
         exchange.elapsed = started.elapsed();
@@ -240,7 +249,7 @@ impl Transport {
     pub(crate) async fn open(&self, outgoing: Outgoing) -> Result<Opened, Error> {
         let started = Instant::now();
         let mut exchange =
-            Exchange::begin(outgoing.method.as_str(), outgoing.endpoint.as_str(), &outgoing.headers, &outgoing.body);
+            Exchange::begin(&outgoing.method, outgoing.endpoint.as_str(), &outgoing.headers, &outgoing.body);
         let timeout = outgoing.timeout;
         let opened = async {
             let mut response = self.begin(outgoing).await?;
@@ -351,14 +360,22 @@ impl Transports {
 
     /// The pool with these options.
     pub fn get(&self, options: &TransportOptions) -> Result<Transport, TransportError> {
+        let now = Instant::now();
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inner) = pools.get(options).and_then(Weak::upgrade) {
-            return Ok(Transport { inner });
+        if let Some(pool) = pools.get_mut(options) {
+            pool.used = now;
+            return Ok(Transport { inner: Arc::clone(&pool.inner) });
         }
         let transport = Transport::with_names(options.clone(), self.names.clone())?;
-        pools.retain(|_, pool| pool.strong_count() > 0);
-        pools.insert(options.clone(), Arc::downgrade(&transport.inner));
+        pools.retain(|_, pool| pool.is_wanted(now));
+        pools.insert(options.clone(), Pool { inner: Arc::clone(&transport.inner), used: now });
         Ok(transport)
+    }
+}
+
+impl Pool {
+    fn is_wanted(&self, now: Instant) -> bool {
+        Arc::strong_count(&self.inner) > 1 || now.saturating_duration_since(self.used) < KEPT
     }
 }
 
@@ -373,16 +390,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_options_share_a_pool_while_it_is_used() {
+    fn equal_options_share_a_pool_while_it_is_used_and_after() {
         let transports = Transports::default();
         let options = TransportOptions::default();
         let first = transports.get(&options).unwrap();
-        assert!(Arc::ptr_eq(&first.inner, &transports.get(&options).unwrap().inner));
+        let inner = Arc::downgrade(&first.inner);
         let other = TransportOptions { connect_timeout: Duration::from_secs(3), ..options.clone() };
         assert!(!Arc::ptr_eq(&first.inner, &transports.get(&other).unwrap().inner));
         drop(first);
-        transports.get(&other).unwrap();
-        assert!(transports.pools.lock().unwrap().get(&options).is_none_or(|pool| pool.strong_count() == 0));
+        let again = transports.get(&options).unwrap();
+        assert!(inner.upgrade().is_some_and(|inner| Arc::ptr_eq(&again.inner, &inner)), "its connections are kept");
+        let pool = |used| Pool { inner: Arc::clone(&again.inner), used };
+        let used = Instant::now();
+        assert!(pool(used).is_wanted(used + KEPT), "it is in use");
+        let mut alone = pool(used);
+        alone.inner = Transport::new(other).unwrap().inner;
+        assert!(alone.is_wanted(used + KEPT / 2) && !alone.is_wanted(used + KEPT), "nobody uses it");
     }
 
     #[test]

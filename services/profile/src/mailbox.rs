@@ -107,7 +107,7 @@ impl MailboxAdministration {
         };
         let address = wanted.draft.address.trim().to_owned();
         let command = AdminCommand::Change { draft: wanted.draft, sealed };
-        check::<Mailboxes>(&State::Live(Box::new(mailbox.clone())), &command, &facts)?;
+        check::<Mailboxes>(&State::Live(Arc::new(mailbox.clone())), &command, &facts)?;
         let names = Names { journal: &self.registry.journal, actor, holder: mailbox.id };
         let readdressed = !address.eq_ignore_ascii_case(mailbox.settings.address.as_str());
         let claims = if readdressed { vec![address_claim(&address)] } else { Vec::new() };

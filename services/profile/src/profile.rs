@@ -124,7 +124,7 @@ impl ProfileAdministration {
         let name = draft.name.trim().to_owned();
         let command = Command::Change { draft, sealed };
         check_etag(profile, etag)?;
-        check::<Rules>(&State::Live(Box::new(profile.clone())), &command, &facts)?;
+        check::<Rules>(&State::Live(Arc::new(profile.clone())), &command, &facts)?;
         let names = Names { journal: &self.registry.journal, actor, holder: profile.id };
         let renamed = name.to_lowercase() != profile.settings.name.to_lowercase();
         let claims = if renamed { vec![claim(&name)] } else { Vec::new() };

@@ -4,6 +4,8 @@
 //! Side effects come after `AttemptStarted` is in the journal: a worker that lost the mailbox is refused there. They are
 //! idempotent: promotion by the message's identity, moving by looking first. So a cycle may die anywhere and be repeated.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, Refusal,
@@ -73,8 +75,8 @@ struct Cycle<'a> {
 /// Runs one cycle.
 pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
     let Some(known) = worker.directory.mailbox(id) else { return End::Done };
-    let Some(mailbox) = known.state.live().cloned() else { return End::Done };
-    let Some(profile) = worker.directory.with_mailbox(id, |_, profile| profile.cloned()).flatten() else {
+    let Some(mailbox) = known.state.shared() else { return End::Done };
+    let Some(profile) = worker.directory.profile_of(id) else {
         return End::Done;
     };
     let epoch = (mailbox.sync.worker == worker.name).then_some(mailbox.sync.epoch);
@@ -141,8 +143,8 @@ impl Cycle<'_> {
     }
 
     /// The mailbox as of the last commit; administrators may have changed it.
-    fn mailbox(&self) -> Result<Mailbox, Stop> {
-        self.known.state.live().cloned().ok_or(Stop::Refused)
+    fn mailbox(&self) -> Result<Arc<Mailbox>, Stop> {
+        self.known.state.shared().ok_or(Stop::Refused)
     }
 
     /// The deferred messages, if it is time to try them again: not with every poll, or a passing trouble of the CRM would

@@ -71,6 +71,12 @@ impl Directory {
         Some(look(mailbox, profile))
     }
 
+    /// The profile of a live mailbox.
+    pub fn profile_of(&self, id: Uuid) -> Option<Arc<profile::Profile>> {
+        let view = self.read();
+        view.profiles.get(&view.live(id)?.settings.profile_id?)?.0.shared()
+    }
+
     /// Looks at a live profile in place.
     pub fn with_profile<T>(&self, id: Uuid, look: impl FnOnce(&profile::Profile) -> T) -> Option<T> {
         self.read().profiles.get(&id).and_then(|(state, _)| state.live()).map(look)

@@ -1,5 +1,7 @@
 //! How each event changes a mailbox. Total: no history makes it fail.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -14,7 +16,7 @@ const EMAIL: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
 pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
         (State::Deleted, _) | (_, Event::Deleted) => State::Deleted,
-        (_, Event::Created { id, settings }) => State::Live(Box::new(Mailbox {
+        (_, Event::Created { id, settings }) => State::Live(Arc::new(Mailbox {
             id: *id,
             settings: settings.clone(),
             sealed: None,
@@ -26,8 +28,10 @@ pub fn evolve(state: State, event: &Event) -> State {
             sync: Sync::default(),
         })),
         (State::Live(mut mailbox), event) => {
-            administer(&mut mailbox, event);
-            synchronize(&mut mailbox, event);
+            // Copied only where somebody looks at the state before.
+            let changed = Arc::make_mut(&mut mailbox);
+            administer(changed, event);
+            synchronize(changed, event);
             State::Live(mailbox)
         }
         (State::Absent, _) => State::Absent,

@@ -173,7 +173,7 @@ impl TokenSource {
             endpoint: self.endpoint.clone(),
             headers: headers(),
             body: self.form().map_err(|reason| {
-                let exchange = Exchange::begin("POST", self.endpoint.as_str(), &HeaderMap::new(), b"");
+                let exchange = Exchange::begin(&Method::POST, self.endpoint.as_str(), &HeaderMap::new(), &Bytes::new());
                 Error::new(Kind::Token(TokenFailure::Unsigned(reason)), exchange)
             })?,
             is_secret: true,

@@ -34,6 +34,7 @@ impl GetFolder {
 
 impl Operation for GetFolder {
     const NAME: &'static str = "GetFolder";
+    const IS_SHORT: bool = true;
     type Response = Vec<Result<Folder, ItemError>>;
 
     fn write(&self, writer: &mut Writer) {

@@ -50,6 +50,7 @@ pub struct Subscribe {
 
 impl Operation for Subscribe {
     const NAME: &'static str = "Subscribe";
+    const IS_SHORT: bool = true;
     type Response = String;
 
     fn write(&self, writer: &mut Writer) {

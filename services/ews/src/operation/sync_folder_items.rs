@@ -97,6 +97,7 @@ impl SyncFolderItems {
 
 impl Operation for SyncFolderItems {
     const NAME: &'static str = "SyncFolderItems";
+    const IS_SHORT: bool = true;
     type Response = ChangePage;
 
     fn write(&self, writer: &mut Writer) {

@@ -44,6 +44,8 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use postroad_core::{
         EmailAddress,
         fault::{Code, Report},
@@ -184,9 +186,9 @@ mod tests {
 
     fn records() -> Vec<Record> {
         vec![
-            Record::Profile(Uuid::from_u128(2), 3, profile::State::Live(Box::new(profile()))),
+            Record::Profile(Uuid::from_u128(2), 3, profile::State::Live(Arc::new(profile()))),
             Record::Profile(Uuid::from_u128(4), 5, profile::State::Deleted),
-            Record::Mailbox(Uuid::from_u128(1), 6, mailbox::State::Live(Box::new(mailbox()))),
+            Record::Mailbox(Uuid::from_u128(1), 6, mailbox::State::Live(Arc::new(mailbox()))),
             Record::Mailbox(Uuid::from_u128(7), 8, mailbox::State::Absent),
             Record::Decided(vec![(u64::MAX, 9)]),
         ]

@@ -111,7 +111,7 @@ async fn one(registry: &Registry, mailbox: Mailbox, actor: &Actor, telling: &Tel
     };
     let state = match outcomes {
         Some(outcomes) => record(registry, &mailbox, actor, outcomes).await,
-        None => State::Live(Box::new(mailbox)),
+        None => State::Live(Arc::new(mailbox)),
     };
     let done = telling.done.fetch_add(1, Ordering::Relaxed) + 1;
     if let Some(mailbox) = state.live() {
@@ -158,7 +158,7 @@ async fn record(registry: &Registry, mailbox: &Mailbox, actor: &Actor, outcomes:
         Ok(executed) => executed.state,
         Err(error) => {
             tracing::warn!(mailbox.id = %mailbox.id, %error, "the outcome of a test is not recorded");
-            State::Live(Box::new(mailbox.clone()))
+            State::Live(Arc::new(mailbox.clone()))
         }
     }
 }

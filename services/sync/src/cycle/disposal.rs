@@ -14,12 +14,13 @@ const BATCH: usize = 50;
 
 /// Does what is intended.
 pub async fn dispose(cycle: &mut Cycle<'_>, exchange: &dyn Exchange, settings: &Settings) -> Result<(), Stop> {
-    let intended = cycle.mailbox()?.sync.to_dispose;
+    let mailbox = cycle.mailbox()?;
+    let intended = &mailbox.sync.to_dispose;
     if intended.is_empty() {
         return Ok(());
     }
     let mut done = Vec::with_capacity(intended.len());
-    for (item_id, disposal) in &intended {
+    for (item_id, disposal) in intended {
         let result = match disposal {
             Disposal::UndeliverableFolder => exchange.move_to_undeliverable(item_id).await.map_err(Stop::Exchange)?,
             Disposal::DeletedItems => exchange.delete(item_id).await.map_err(Stop::Exchange)?.map(|()| None),
