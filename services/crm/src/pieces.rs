@@ -80,7 +80,7 @@ impl<S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Unpin> Piece
                 Some(Sent::Piece(piece)) if piece.len() > PIECE => {
                     return refused(Code::ValueOutOfRange, "piece", "is larger than 1 MiB");
                 }
-                Some(Sent::Piece(piece)) => self.rest = piece.into(),
+                Some(Sent::Piece(piece)) => self.rest = piece,
                 Some(Sent::Header(_)) => return refused(Code::FieldNotApplicable, "header", "comes once, first"),
                 None => return refused(Code::FieldRequired, "part", "is neither header nor piece"),
             }

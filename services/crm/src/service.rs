@@ -275,7 +275,7 @@ impl CrmService for Service {
         let pieces = requests.map(|request| {
             request.map(|request| PromoteEmailRequest {
                 part: request.part.map(|part| match part {
-                    send_email_request::Part::Piece(piece) => promote_email_request::Part::Piece(piece),
+                    send_email_request::Part::Piece(piece) => promote_email_request::Part::Piece(piece.into()),
                     send_email_request::Part::Header(_) => {
                         promote_email_request::Part::Header(PromoteHeader::default())
                     }

@@ -100,7 +100,7 @@ fn header(message: &Message) -> PromoteEmailRequest {
 }
 
 fn piece(bytes: &[u8]) -> PromoteEmailRequest {
-    PromoteEmailRequest { part: Some(Part::Piece(bytes.to_vec())) }
+    PromoteEmailRequest { part: Some(Part::Piece(bytes.to_vec().into())) }
 }
 
 /// The stream of a message, cut into pieces without regard to where its contents end.

@@ -202,7 +202,6 @@ impl Scheduler {
         self.worker.streams.leave(id);
         self.worker.outboxes.leave(id);
         self.worker.places.forget(id);
-        lock(&self.worker.imposed).remove(&id);
     }
 
     fn look_at_all(&mut self) {

@@ -65,8 +65,6 @@ pub struct Worker {
     pub crm: Arc<dyn Crm>,
     /// Where mailboxes were found lately.
     pub places: Places,
-    /// What the tracked folders of each mailbox were last made to regard, as one number.
-    pub imposed: Mutex<HashMap<Uuid, u64>>,
     /// Connections to mail servers.
     pub exchange: Ews,
     /// Profiles whose credentials were rejected.
@@ -141,7 +139,6 @@ impl Worker {
             locator: LocatorServiceClient::new(channel::to(&config.endpoints.locator)?),
             crm: Arc::new(crm),
             places: Places::default(),
-            imposed: Mutex::default(),
             exchange: Ews::new(config.sync.max_response_bytes, &config.network)
                 .map_err(|error| Error::Configuration(format!("network.resolvers: {error}")))?,
             gate: Gate::default(),

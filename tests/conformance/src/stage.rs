@@ -51,7 +51,7 @@ impl Message {
     pub fn requests(&self) -> Vec<PromoteEmailRequest> {
         let header = PromoteEmailRequest { part: Some(Part::Header(self.header.clone())) };
         let pieces = self.contents.iter().flat_map(|content| content.chunks(PIECE));
-        let pieces = pieces.map(|piece| PromoteEmailRequest { part: Some(Part::Piece(piece.to_vec())) });
+        let pieces = pieces.map(|piece| PromoteEmailRequest { part: Some(Part::Piece(piece.to_vec().into())) });
         std::iter::once(header).chain(pieces).collect()
     }
 }

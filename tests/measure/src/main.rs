@@ -19,8 +19,10 @@ use clap::{Parser, ValueEnum};
 use crate::figure::Figure;
 
 const HELP: &str = "\
-Each figure stands beside its baseline from the same run: a bare HTTP client that sends the same requests over the same kind \
-of connections and reads nothing of the answers. The fake Exchange runs in a process of its own and is not counted.
+Each figure stands beside its baseline from the same run, where there is one: a bare HTTP client that sends the same requests over \
+the same kind of connections and reads nothing of the answers; plain JetStream publishes; a replay; a lease. Of Postroad the sync role's \
+processor time is counted. What the fake Exchange takes of the machine is told meanwhile, on standard error. All of it takes half an \
+hour, mostly waiting for idle mailboxes to be idle.
 
 Examples:
   cargo measure

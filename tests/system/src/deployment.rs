@@ -69,6 +69,8 @@ pub struct Options {
     pub first_probe: Duration,
     /// How long a partition stays with a dead worker.
     pub lease: Duration,
+    /// Commits after which a snapshot of all mailboxes is kept.
+    pub snapshot_commits: u64,
 }
 
 impl Default for Options {
@@ -82,6 +84,7 @@ impl Default for Options {
             retry_attempts: 10,
             first_probe: Duration::from_millis(1000),
             lease: Duration::from_millis(2000),
+            snapshot_commits: 10_000,
         }
     }
 }
@@ -331,7 +334,7 @@ impl Deployment {
              \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
              ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
              poll_ms = {poll}\nnotifications = {notifications}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
-             last_probe_ms = 60000\nlease_ms = {lease}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
+             last_probe_ms = 60000\nlease_ms = {lease}\nsnapshot_commits = {commits}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
              port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",
             nats = self.nats.url(),
             key = key.display(),
@@ -347,6 +350,7 @@ impl Deployment {
             attempts = options.retry_attempts,
             probe = options.first_probe.as_millis(),
             lease = options.lease.as_millis(),
+            commits = options.snapshot_commits,
             alert = listen(Role::Alert),
             relay = self.relay.port(),
             anchors = anchors.display(),

@@ -63,7 +63,7 @@ impl Crm for CrmServiceClient<Channel> {
             let count = content.len().div_ceil(PIECE);
             (0..count).map(move |index| {
                 let end = content.len().min((index + 1) * PIECE);
-                PromoteEmailRequest { part: Some(Part::Piece(content.slice(index * PIECE..end).to_vec())) }
+                PromoteEmailRequest { part: Some(Part::Piece(content.slice(index * PIECE..end))) }
             })
         });
         let parts = std::iter::once(PromoteEmailRequest { part: Some(Part::Header(header)) }).chain(pieces);

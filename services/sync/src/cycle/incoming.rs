@@ -1,10 +1,7 @@
 //! Incoming mail: list what changed in each folder, decide about each message, promote what is tracked, and commit verdicts, cursors and
 //! attempt together (INV-1, INV-3).
 
-use std::{
-    collections::{HashSet, hash_map::DefaultHasher},
-    hash::{Hash as _, Hasher as _},
-};
+use std::collections::HashSet;
 
 use postroad_core::{
     mailbox::{
@@ -243,17 +240,9 @@ async fn impose(cycle: &Cycle<'_>, mailbox: &Mailbox) -> Result<(), Stop> {
     if mailbox.folders.is_empty() {
         return Ok(());
     }
-    let mut hasher = DefaultHasher::new();
-    mailbox.folders.iter().for_each(|(id, folder)| (id, folder.regarding).hash(&mut hasher));
-    let wanted = hasher.finish();
-    // Nothing came, and it was done for these folders: an idle mailbox asks the CRM nothing.
-    if !cycle.has_worked && lock(&cycle.worker.imposed).get(&cycle.id) == Some(&wanted) {
-        return Ok(());
-    }
     for (folder_id, folder) in &mailbox.folders {
         let imposed = cycle.worker.crm.impose(cycle.id, folder_id, folder.regarding).await;
         imposed.map_err(|refused| Stop::Fault(refused.report()))?;
     }
-    lock(&cycle.worker.imposed).insert(cycle.id, wanted);
     Ok(())
 }

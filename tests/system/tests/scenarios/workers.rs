@@ -1,10 +1,10 @@
 //! Several workers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mockex::{Region, ServerVersion};
 use postroad_core::mailbox::Event;
-use postroad_proto::sync::v1::GetWorkerRequest;
+use postroad_proto::sync::v1::{DrainWorkerRequest, GetWorkerRequest, ListWorkersRequest, WorkerStatus};
 use system::{
     Options, Role,
     activities::Activities,
@@ -17,7 +17,7 @@ async fn workers_share_the_mailboxes_and_one_takes_over_from_a_killed_one() {
     let addresses: Vec<String> = (0..16).map(|number| format!("user{number}@contoso.example")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let region = Region::new("europe", ServerVersion::Exchange2016, addresses.iter().copied());
-    let options = Options { lease: std::time::Duration::from_millis(1000), ..Options::default() };
+    let options = Options { lease: Duration::from_millis(1000), ..Options::default() };
     let mut scene = Scene::open(mockex::Options::contoso(vec![region]), options).await.unwrap();
     scene.deployment.add_worker().unwrap();
     scene.enable(&addresses).await.unwrap();
@@ -49,4 +49,120 @@ async fn workers_share_the_mailboxes_and_one_takes_over_from_a_killed_one() {
     scene.wait_for("shared", 0..32).await.unwrap();
     assert_eq!(Activities::read(&scene.deployment).await.unwrap().duplicates(), 0);
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
+}
+
+async fn workers(scene: &Scene) -> Vec<WorkerStatus> {
+    let answer = scene.deployment.sync().list_workers(ListWorkersRequest::default()).await;
+    answer.map(|answer| answer.into_inner().workers).unwrap_or_default()
+}
+
+async fn pair(addresses: &[&str], lease: Duration) -> Scene {
+    let region = Region::new("europe", ServerVersion::Exchange2016, addresses.iter().copied());
+    let options = Options { lease, ..Options::default() };
+    let mut scene = Scene::open(mockex::Options::contoso(vec![region]), options).await.unwrap();
+    scene.deployment.add_worker().unwrap();
+    scene.enable(addresses).await.unwrap();
+    let shared = stage::eventually(DEADLINE, || async {
+        let workers = workers(&scene).await;
+        let is_shared = |worker: &WorkerStatus| (64..192).contains(&worker.partitions);
+        (workers.len() == 2 && workers.iter().all(is_shared)).then_some(())
+    });
+    shared.await.expect("the workers do not share");
+    scene
+}
+
+const EIGHT: [&str; 8] = [
+    "user0@contoso.example",
+    "user1@contoso.example",
+    "user2@contoso.example",
+    "user3@contoso.example",
+    "user4@contoso.example",
+    "user5@contoso.example",
+    "user6@contoso.example",
+    "user7@contoso.example",
+];
+
+async fn check(scene: &Scene) {
+    assert_eq!(Activities::read(&scene.deployment).await.unwrap().duplicates(), 0);
+    Histories::read(&scene.deployment).await.unwrap().check().unwrap();
+}
+
+/// A lease that outlasts the test: whoever waited for it to run out would fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_worker_hands_over_without_waiting_for_its_leases() {
+    let scene = pair(&EIGHT, Duration::from_secs(300)).await;
+    let own = scene.deployment.sync().get_worker(GetWorkerRequest {}).await.unwrap().into_inner().worker;
+    scene.deployment.sync().drain_worker(DrainWorkerRequest { worker: own.clone() }).await.unwrap();
+    let handed = stage::eventually(DEADLINE, || async {
+        let workers = workers(&scene).await;
+        let holds = |name: &str| workers.iter().find(|worker| worker.worker == name).map(|worker| worker.partitions);
+        let is_handed_over =
+            holds(&own) == Some(0) && workers.iter().any(|worker| worker.worker != own && worker.partitions == 256);
+        is_handed_over.then_some(workers)
+    });
+    let workers = handed.await.expect("nothing was handed over");
+    assert!(workers.iter().any(|worker| worker.worker == own && worker.is_draining), "{workers:?}");
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("drained", number, address).unwrap();
+    }
+    scene.wait_for("drained", 0..8).await.unwrap();
+    check(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_wakes_after_its_leases_does_no_harm() {
+    let scene = pair(&EIGHT, Duration::from_millis(1000)).await;
+    let id = scene.deployment.process_id(Role::Sync).unwrap().to_string();
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args(["-s", name, "--", &id]).status();
+        assert!(status.unwrap().success(), "{name}");
+    };
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("paused", number, address).unwrap();
+    }
+    // In the middle of its work.
+    signal("STOP");
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("paused", 8 + number, address).unwrap();
+    }
+    scene.wait_for("paused", 0..16).await.unwrap();
+    signal("CONT");
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("paused", 16 + number, address).unwrap();
+    }
+    scene.wait_for("paused", 0..24).await.unwrap();
+    let takes_part = stage::eventually(DEADLINE, || async {
+        let workers = workers(&scene).await;
+        (workers.len() == 2 && workers.iter().all(|worker| worker.partitions >= 64)).then_some(())
+    });
+    takes_part.await.expect("the worker that woke takes no part again");
+    check(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_starts_from_a_snapshot_and_goes_on() {
+    let region = Region::new("europe", ServerVersion::Exchange2016, EIGHT);
+    let options = Options { snapshot_commits: 1, ..Options::default() };
+    let mut scene = Scene::open(mockex::Options::contoso(vec![region]), options).await.unwrap();
+    scene.enable(&EIGHT).await.unwrap();
+    scene.deliver("kept", 0, EIGHT[0]).unwrap();
+    scene.wait_for("kept", 0..1).await.unwrap();
+    let kept = stage::eventually(DEADLINE, || async {
+        let log = scene.deployment.logs().unwrap_or_default();
+        log.contains("a snapshot of all mailboxes was kept").then_some(())
+    });
+    kept.await.expect("no snapshot was kept");
+    scene.deployment.kill(Role::Sync).await.unwrap();
+    // What happens now is not in the snapshot.
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("kept", 1 + number, address).unwrap();
+    }
+    scene.deployment.restart(Role::Sync).await.unwrap();
+    scene.wait_for("kept", 0..9).await.unwrap();
+    let log = scene.deployment.logs().unwrap();
+    let last = log.lines().rfind(|line| line.contains("the mailboxes are known")).unwrap();
+    assert!(!last.contains("\"snapshot\":0,"), "{last}");
+    let verdict = scene.verdict(EIGHT[0], &system::message_id("kept", 0)).await.unwrap();
+    assert!(verdict.tracked, "what was decided before the snapshot is still explained: {verdict:?}");
+    check(&scene).await;
 }
