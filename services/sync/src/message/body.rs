@@ -1,6 +1,6 @@
 //! HTML made safe for display in the CRM.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 /// What Outlook writes besides the usual, and does no harm.
 const STYLE: [&str; 3] = ["style", "class", "align"];
@@ -8,6 +8,11 @@ const STYLE: [&str; 3] = ["style", "class", "align"];
 /// HTML without scripts, forms, frames and handlers. Images inside the message (`cid:`) and of the web stay; whoever displays it decides
 /// about loading the latter. The document's own style sheet is dropped with its head.
 pub fn safe_html(html: &str) -> String {
+    CLEANER.clean(html).to_string()
+}
+
+/// Its tables are large: made once, not for each message.
+static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     let mut cleaner = ammonia::Builder::default();
     cleaner
         .add_generic_attributes(STYLE)
@@ -16,8 +21,8 @@ pub fn safe_html(html: &str) -> String {
         .add_url_schemes(["cid"])
         .filter_style_properties(HashSet::from(PROPERTIES))
         .clean_content_tags(HashSet::from(["script", "style", "title"]));
-    cleaner.clean(html).to_string()
-}
+    cleaner
+});
 
 /// The properties of style attributes that change how text looks, and nothing else: none positions or loads anything.
 const PROPERTIES: [&str; 25] = [
