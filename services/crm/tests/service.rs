@@ -16,7 +16,7 @@ use postroad_proto::crm::v1::{
     ReadContentRequest, Record, RecordKind, SaveRecordRequest, SearchEmailsRequest,
     crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer, promote_email_request::Part,
 };
-use postroad_rig::Tasks;
+use postroad_rig::{Channels, Role, Tasks, config::Endpoints};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
 
@@ -57,7 +57,8 @@ async fn crm() -> Crm {
         drop(serving.await);
         Ok::<_, Infallible>(())
     });
-    let client = CrmServiceClient::new(postroad_rig::channel::to(&endpoint).unwrap());
+    let channels = Channels::new(Endpoints { crm: endpoint, ..Endpoints::default() }, None);
+    let client = CrmServiceClient::new(channels.to(Role::Crm).unwrap());
     Crm { client, journal, shutdown }
 }
 

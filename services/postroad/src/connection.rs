@@ -7,7 +7,7 @@ use postroad_proto::{
     mailbox::v1::mailbox_service_client::MailboxServiceClient,
     profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
 };
-use postroad_rig::{Role, channel, config::Endpoints};
+use postroad_rig::{Channels, Role};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -61,42 +61,27 @@ impl FromStr for Server {
 
 /// Where the roles are, and who asks them. Connections are made when they are first used.
 pub struct Connection {
-    endpoints: Endpoints,
+    channels: Channels,
     introduction: Introduction,
 }
 
 impl Connection {
-    /// The roles at `endpoints`, unless `servers` says otherwise; `actor` is told to them.
-    pub fn new(mut endpoints: Endpoints, servers: &[Server], actor: &str) -> Self {
-        for Server { role, endpoint } in servers {
-            let place = match role {
-                Role::Profile => &mut endpoints.profile,
-                Role::Locator => &mut endpoints.locator,
-                Role::Sync => &mut endpoints.sync,
-                Role::Alert => &mut endpoints.alert,
-                Role::Crm => &mut endpoints.crm,
-            };
-            place.clone_from(endpoint);
-        }
+    /// The roles where `channels` knows them, unless `servers` says otherwise; `actor` is told to them.
+    pub fn new(channels: Channels, servers: &[Server], actor: &str) -> Self {
+        let channels = servers.iter().fold(channels, |channels, server| channels.with(server.role, &server.endpoint));
         // Metadata carries visible ASCII only; a name in another script must not make the call fail.
         let ascii: String = actor.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-        Self { endpoints, introduction: Introduction(ascii.parse().ok()) }
+        Self { channels, introduction: Introduction(ascii.parse().ok()) }
     }
 
     /// Where a role is looked for.
     pub fn endpoint(&self, role: Role) -> &str {
-        match role {
-            Role::Profile => &self.endpoints.profile,
-            Role::Locator => &self.endpoints.locator,
-            Role::Sync => &self.endpoints.sync,
-            Role::Alert => &self.endpoints.alert,
-            Role::Crm => &self.endpoints.crm,
-        }
+        self.channels.endpoint(role)
     }
 
     /// The channel to a role.
     pub fn channel(&self, role: Role) -> Result<Channel, Failure> {
-        Ok(channel::to(self.endpoint(role))?)
+        Ok(self.channels.to(role)?)
     }
 
     /// What a failed call to a role means.
@@ -158,12 +143,14 @@ pub async fn pages<T>(
 
 #[cfg(test)]
 mod tests {
+    use postroad_rig::config::Endpoints;
+
     use super::*;
 
     #[test]
     fn a_server_is_named_with_its_role() {
         let server: Server = "crm=http://crm.example:7405".parse().unwrap();
-        let connection = Connection::new(Endpoints::default(), &[server], "admin ada");
+        let connection = Connection::new(Channels::new(Endpoints::default(), None), &[server], "admin ada");
         assert_eq!(connection.endpoint(Role::Crm), "http://crm.example:7405");
         assert_eq!(connection.endpoint(Role::Profile), "http://127.0.0.1:7401");
         assert!("http://x".parse::<Server>().unwrap_err().contains("ROLE=URL"));
@@ -172,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_name_in_another_script_is_no_obstacle() {
-        let connection = Connection::new(Endpoints::default(), &[], "admin Zoë");
+        let connection = Connection::new(Channels::new(Endpoints::default(), None), &[], "admin Zoë");
         assert_eq!(connection.introduction.0.unwrap().to_str().unwrap(), "admin Zo?");
     }
 

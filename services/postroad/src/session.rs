@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use postroad_rig::Config;
+use postroad_rig::{Channels, Config};
 
 use crate::{
     connection::{Connection, Server},
@@ -45,7 +45,7 @@ impl Global {
 
     /// A session with the roles that the configuration names.
     pub fn session(&self) -> Result<Session, Failure> {
-        let connection = Connection::new(self.configuration()?.endpoints, &self.server, &self.actor());
+        let connection = Connection::new(Channels::open(&self.configuration()?)?, &self.server, &self.actor());
         Ok(Session { connection, output: Output::standard(self.json) })
     }
 

@@ -34,8 +34,8 @@ pub use registry::{Policy, Registry};
 
 /// Runs the role until shutdown. It serves once it knows everything that the journal held at the start.
 pub async fn run(context: Context) -> Result<(), Error> {
-    let people = people::Crm::new(&context.config.endpoints.crm)?;
-    let prober = prober::Locator::new(&context.config.endpoints.locator)?;
+    let people = people::Crm::new(&context.channels)?;
+    let prober = prober::Locator::new(&context.channels)?;
     let policy = Policy {
         require_approval: context.config.profile.require_approval,
         parallel_tests: context.config.profile.parallel_tests.max(1),

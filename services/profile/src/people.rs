@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use postroad_core::fault::{Code, Report};
 use postroad_proto::crm::v1::{GetRecordRequest, RecordKind, crm_service_client::CrmServiceClient};
-use postroad_rig::{Error, channel, status};
+use postroad_rig::{Channels, Error, Role, status};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
@@ -38,9 +38,9 @@ pub trait People: Send + Sync {
 pub struct Crm(CrmServiceClient<Channel>);
 
 impl Crm {
-    /// The role at an endpoint. Connects when it is first asked.
-    pub fn new(endpoint: &str) -> Result<Self, Error> {
-        Ok(Self(CrmServiceClient::new(channel::to(endpoint)?)))
+    /// Connects when it is first asked.
+    pub fn new(channels: &Channels) -> Result<Self, Error> {
+        Ok(Self(CrmServiceClient::new(channels.to(Role::Crm)?)))
     }
 }
 

@@ -7,7 +7,7 @@ use postroad_proto::locator::v1::{
     Access, ExplainRequest, ExplainResponse, Outcome, Step, TestMailboxRequest,
     locator_service_client::LocatorServiceClient, test_mailbox_response,
 };
-use postroad_rig::{Error, channel, status};
+use postroad_rig::{Channels, Error, Role, status};
 use tonic::{Status, transport::Channel};
 
 /// What is tested.
@@ -53,9 +53,9 @@ pub trait Prober: Send + Sync {
 pub struct Locator(LocatorServiceClient<Channel>);
 
 impl Locator {
-    /// The role at an endpoint. Connects when it is first asked.
-    pub fn new(endpoint: &str) -> Result<Self, Error> {
-        Ok(Self(LocatorServiceClient::new(channel::to(endpoint)?)))
+    /// Connects when it is first asked.
+    pub fn new(channels: &Channels) -> Result<Self, Error> {
+        Ok(Self(LocatorServiceClient::new(channels.to(Role::Locator)?)))
     }
 }
 

@@ -13,15 +13,17 @@ use postroad_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Role};
 
 mod alert;
 mod sealing;
 mod sync;
+mod tls;
 
 pub use alert::{Alert, Smtp, SmtpTls};
 pub use sealing::Sealing;
 pub use sync::Sync;
+pub use tls::Tls;
 
 /// The whole configuration. An unknown setting is refused with its name and line.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub use sync::Sync;
 pub struct Config {
     /// The NATS server.
     pub nats: Nats,
+    /// TLS between roles.
+    pub tls: Tls,
     /// Names and hosts of mail servers.
     pub network: Network,
     /// The keys that seal passwords.
@@ -99,7 +103,7 @@ impl Network {
     }
 }
 
-/// Where roles find each other, as `http://HOST:PORT`.
+/// Where roles find each other, as `http://HOST:PORT`; `[tls]` alone decides whether TLS is spoken there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Endpoints {
@@ -119,6 +123,30 @@ impl Default for Endpoints {
     fn default() -> Self {
         let at = |port: u16| format!("http://127.0.0.1:{port}");
         Self { profile: at(7401), locator: at(7402), sync: at(7403), alert: at(7404), crm: at(7405) }
+    }
+}
+
+impl Endpoints {
+    /// Where a role is, to change it.
+    pub const fn of_mut(&mut self, role: Role) -> &mut String {
+        match role {
+            Role::Profile => &mut self.profile,
+            Role::Locator => &mut self.locator,
+            Role::Sync => &mut self.sync,
+            Role::Alert => &mut self.alert,
+            Role::Crm => &mut self.crm,
+        }
+    }
+
+    /// Where a role is.
+    pub fn of(&self, role: Role) -> &str {
+        match role {
+            Role::Profile => &self.profile,
+            Role::Locator => &self.locator,
+            Role::Sync => &self.sync,
+            Role::Alert => &self.alert,
+            Role::Crm => &self.crm,
+        }
     }
 }
 
@@ -248,7 +276,36 @@ impl Config {
             return wrong("profile.parallel_tests", "must be at least 1");
         }
         self.sync.check()?;
-        self.alert.check()
+        self.alert.check()?;
+        self.tls.check()?;
+        self.check_exposure()
+    }
+
+    /// Passwords and mail must not cross a network in the clear because a setting was forgotten.
+    fn check_exposure(&self) -> Result<(), Error> {
+        if self.tls.serves() || self.tls.allow_plaintext {
+            return Ok(());
+        }
+        match Role::ALL.into_iter().find(|role| !self.listen(*role).ip().is_loopback()) {
+            None => Ok(()),
+            Some(role) => Err(Error::Configuration(format!(
+                "{}.listen = \"{}\": without TLS roles listen on loopback only; set certificate_file, key_file and authority_file \
+                 under [tls], or allow_plaintext = true there if something else encrypts",
+                role.name(),
+                self.listen(role)
+            ))),
+        }
+    }
+
+    /// Where a role listens.
+    pub const fn listen(&self, role: Role) -> SocketAddr {
+        match role {
+            Role::Profile => self.profile.listen,
+            Role::Locator => self.locator.listen,
+            Role::Sync => self.sync.listen,
+            Role::Alert => self.alert.listen,
+            Role::Crm => self.crm.listen,
+        }
     }
 }
 
@@ -279,9 +336,20 @@ mod tests {
             ("[nats]\nurl = \"x\"", "nats.url"),
             ("[sync]\nconcurrency = 0", "sync.concurrency"),
             ("[sync]\nlease_ms = 10", "sync.lease_ms"),
+            ("[tls]\ncertificate_file = \"c\"\nauthority_file = \"a\"", "tls.key_file"),
+            ("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"", "tls.authority_file"),
+            ("[crm]\nlisten = \"0.0.0.0:7405\"", "crm.listen"),
+            ("[crm]\nlisten = \"0.0.0.0:7405\"\n[tls]\nauthority_file = \"a\"", "crm.listen"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(setting), "{error}");
+        }
+    }
+
+    #[test]
+    fn beyond_loopback_there_is_tls_or_a_word_of_the_operator() {
+        for tls in ["allow_plaintext = true", "certificate_file = \"c\"\nkey_file = \"k\"\nauthority_file = \"a\""] {
+            Config::parse(&format!("[crm]\nlisten = \"0.0.0.0:7405\"\n[tls]\n{tls}")).unwrap();
         }
     }
 

@@ -6,7 +6,7 @@ use postroad_core::fault::{Code, Report};
 use postroad_journal::{Journal, Options, sealing::Keyring};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Error, Tasks};
+use crate::{Channels, Config, Error, Identity, Tasks};
 
 /// A role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,10 @@ pub struct Context {
     pub journal: Journal,
     /// The connection to NATS, for KV buckets and the object store.
     pub nats: async_nats::Client,
+    /// Its certificates; `None` without `[tls]`.
+    pub identity: Option<Identity>,
+    /// The way to the other roles.
+    pub channels: Channels,
     /// The sealing keys.
     pub keyring: Arc<Keyring>,
     /// Asks the role to stop.
@@ -61,15 +65,22 @@ pub struct Context {
 /// Connects a role to what it needs. Refuses a NATS server that is too old or has no JetStream.
 pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken) -> Result<Context, Error> {
     let keyring = config.sealing.keyring()?;
+    let identity = Identity::open(&config.tls, Some(role))?;
     let nats = connect(&config, role).await?;
     let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
     let journal = Journal::connect(&nats, options).await?;
+    let tasks = Tasks::new(shutdown.clone());
+    if let Some(identity) = identity.clone() {
+        tasks.spawn("certificates", identity.watch(shutdown.clone()));
+    }
     Ok(Context {
         role,
+        channels: Channels::new(config.endpoints.clone(), identity.clone()),
+        identity,
         journal,
         nats,
         keyring: Arc::new(keyring),
-        tasks: Tasks::new(shutdown.clone()),
+        tasks,
         shutdown,
         config,
     })

@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio_stream::wrappers::TcpListenerStream;
+use postroad_core::fault::{Code, Report};
 use tonic::{
     service::Routes,
     transport::{Channel, Server},
 };
 
-use crate::{Context, Error};
+use crate::{Context, Error, Peer, listener::Listener, status};
 
 /// How long calls that are under way at shutdown may take to end; then they are cut, because a caller that holds a
 /// stream open must not hold up the role.
@@ -28,16 +28,18 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         .build_v1()
         .map_err(|error| failed("reflection".to_owned())(Box::new(error)))?;
     routes = routes.add_service(health).add_service(reflection);
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+    if context.identity.is_some() {
+        routes = routes.into_axum_router().layer(axum::middleware::from_fn(require_certificate)).into();
+    }
+    let listener = Listener::bind(listen, context.identity.clone()).await.map_err(|error| {
         failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error))
     })?;
-    tracing::info!(role = context.role.name(), listen = %listener.local_addr().unwrap_or(listen), "serving gRPC");
+    tracing::info!(role = context.role.name(), listen = %listener.address().unwrap_or(listen), tls = context.identity.is_some(), "serving gRPC");
     let shutdown = context.shutdown.clone();
     let serving = Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), context.shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(listener.connections(), context.shutdown.clone().cancelled_owned());
     let parted = async move {
         shutdown.cancelled().await;
         tokio::time::sleep(PARTING).await;
@@ -49,6 +51,19 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
             Ok(())
         }
     }
+}
+
+/// Health is for everybody: whoever watches over a role has no certificate of ours.
+async fn require_certificate(
+    axum::extract::Extension(peer): axum::extract::Extension<Peer>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    if peer.names.is_some() || request.uri().path().starts_with("/grpc.health.v1.Health/") {
+        return next.run(request).await;
+    }
+    let detail = format!("{} from {}", request.uri().path(), peer.address);
+    status::failed(&Report::new(Code::CertificateRequired, detail)).into_http()
 }
 
 /// Whether the role behind a channel says that it serves.

@@ -21,7 +21,7 @@ use postroad_journal::{Actor, Journal, sealing::Keyring};
 use postroad_proto::{
     crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient,
 };
-use postroad_rig::{Context, Error, channel, clock};
+use postroad_rig::{Context, Error, Role, clock};
 use tokio::sync::{Notify, mpsc};
 use tonic::transport::Channel;
 use uuid::Uuid;
@@ -127,7 +127,7 @@ impl Worker {
         let name = format!("sync-{}", Uuid::now_v7().simple());
         let (directory, changes) = Directory::new();
         let limit = 64 * 1024 * 1024;
-        let crm = CrmServiceClient::new(channel::to(&config.endpoints.crm)?).max_decoding_message_size(limit);
+        let crm = CrmServiceClient::new(context.channels.to(Role::Crm)?).max_decoding_message_size(limit);
         Ok(Self {
             started_at: clock::now(),
             actor: Actor::new(format!("role sync, worker {name}")),
@@ -136,7 +136,7 @@ impl Worker {
             ownership: Arc::new(Ownership::new(context, &name)),
             journal: context.journal.clone(),
             keyring: Arc::clone(&context.keyring),
-            locator: LocatorServiceClient::new(channel::to(&config.endpoints.locator)?),
+            locator: LocatorServiceClient::new(context.channels.to(Role::Locator)?),
             crm: Arc::new(crm),
             places: Places::default(),
             exchange: Ews::new(config.sync.max_response_bytes, &config.network)

@@ -3,12 +3,14 @@
 //! Everything listens on 127.0.0.1 and ends with what started it; nothing that happens to run is used.
 #![expect(clippy::disallowed_methods, reason = "a test tool: it reads clock and environment and spawns freely")]
 
+pub mod authority;
 pub mod binaries;
 pub mod nats;
 pub mod ports;
 pub mod process;
 pub mod smtp;
 
+pub use authority::Authority;
 pub use nats::Nats;
 pub use process::Process;
 

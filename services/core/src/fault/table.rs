@@ -375,6 +375,18 @@ rows! {
         "The configuration is not valid"
         "A setting is missing, misspelt or out of its range"
         "Correct the setting named in the detail";
+    CertificateUnusable "CERTIFICATE_UNUSABLE" Permanent Deployment Operator OnChange
+        "A certificate, key or authority of Postroad's own cannot be used"
+        "The file cannot be read, certificate and key do not belong together, or the certificate does not carry the name it needs"
+        "Correct the file named in the detail; it is read again by itself when it changes";
+    CertificateExpires "CERTIFICATE_EXPIRES" Permanent Deployment Operator OnChange
+        "A certificate of Postroad's own ends soon, or has ended"
+        "It was not renewed; whatever renews certificates does not run, or writes to another file"
+        "Renew the certificate; the new file is read by itself";
+    CertificateRequired "CERTIFICATE_REQUIRED" Permanent Input Operator OnChange
+        "The caller did not say who it is"
+        "The call came without a client certificate, or through a proxy that drops it"
+        "Set certificate_file, key_file and authority_file under [tls] of the caller";
     NotificationFailed "NOTIFICATION_FAILED" Transient Deployment Operator Growing
         "The notification mail could not be sent"
         "The SMTP relay is unreachable or refuses the message"

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use clap::Args;
 use postroad_core::fault::{Code, Report};
-use postroad_rig::Role;
+use postroad_rig::{Channels, Identity, Role};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     session::Global,
 };
 
+mod certificates;
 mod durability;
 mod nats;
 mod roles;
@@ -105,7 +106,7 @@ impl Doctor {
     /// Runs all checks.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
         let mut output = Output::standard(global.json);
-        let checks = checks(global).await;
+        let checks = Box::pin(checks(global)).await;
         show(&mut output, &checks)?;
         Ok(exit(&checks))
     }
@@ -133,7 +134,17 @@ async fn checks(global: &Global) -> Vec<Check> {
     } else {
         checks.push(Check::not_checked("sealing key", "needs --config FILE"));
     }
-    let connection = Connection::new(config.endpoints.clone(), &global.server, &global.actor());
+    let identity = match Identity::open(&config.tls, None) {
+        Ok(identity) => identity,
+        Err(error) => {
+            // Without it no role can be asked.
+            checks.push(Check::problem("certificates", &Failure::from(error)));
+            return checks;
+        }
+    };
+    checks.push(certificates::check(identity.as_ref(), postroad_rig::clock::now()));
+    let channels = Channels::new(config.endpoints.clone(), identity);
+    let connection = Connection::new(channels, &global.server, &global.actor());
     for role in Role::ALL {
         let health = roles::health(&connection, role).await;
         let serves = health.state == State::Well;
@@ -218,7 +229,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[nats]\nreplica = 1\n").unwrap();
         let global = Global { config: Some(file.path().to_owned()), json: false, server: Vec::new(), actor: None };
-        let checks = checks(&global).await;
+        let checks = Box::pin(checks(&global)).await;
         assert_eq!((checks.len(), checks[0].state), (1, State::Problem));
         assert!(checks[0].found.contains("replica"), "{checks:?}");
     }

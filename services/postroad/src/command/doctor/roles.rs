@@ -78,7 +78,7 @@ fn slow(connection: &Connection, role: Role) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use postroad_rig::config::Endpoints;
+    use postroad_rig::{Channels, config::Endpoints};
 
     use super::{super::State, *};
 
@@ -87,7 +87,7 @@ mod tests {
         // A port that was free a moment ago, and that nobody listens on.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let endpoints = Endpoints { alert: format!("http://127.0.0.1:{port}"), ..Endpoints::default() };
-        let check = health(&Connection::new(endpoints, &[], "admin"), Role::Alert).await;
+        let check = health(&Connection::new(Channels::new(endpoints, None), &[], "admin"), Role::Alert).await;
         assert_eq!(check.state, State::Problem);
         assert!(check.remedy.unwrap().contains("postroad alert --config FILE"));
     }

@@ -1,0 +1,87 @@
+//! Who is at the other end of a connection, as far as its certificate tells.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
+
+use crate::Role;
+
+/// What the names of roles end with. It is no public domain, so no public authority vouches for such a name.
+const DOMAIN: &str = "roles.postroad.internal";
+
+/// The name that a role's certificate carries, whatever host it runs on; also the role's user in NATS.
+pub fn name_of(role: Role) -> String {
+    format!("{}.{DOMAIN}", role.name())
+}
+
+/// The other end of a connection; every gRPC request has it as an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub is_encrypted: bool,
+    /// The names of its certificate, which comes from the authority of `[tls]`; `None` if it presented none.
+    pub names: Option<Arc<Names>>,
+}
+
+impl Peer {
+    /// Whether its certificate is that of a role. `postroad all` has one certificate for all roles.
+    pub fn is_role(&self, role: Role) -> bool {
+        self.names.as_ref().is_some_and(|names| names.is_role(role))
+    }
+
+    /// The first role that its certificate names, if any.
+    pub fn role(&self) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| self.is_role(*role))
+    }
+
+    /// How logs call it: the first name of its certificate, or its address.
+    pub fn label(&self) -> String {
+        let name = self.names.as_ref().and_then(|names| names.all().next());
+        name.map_or_else(|| self.address.to_string(), |name| format!("{name} at {}", self.address))
+    }
+}
+
+/// The names of a certificate that was verified, by their kinds: what one kind says is never taken for another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Its DNS names, in lower case.
+    pub dns: Vec<String>,
+    /// Its email addresses.
+    pub email: Vec<String>,
+    /// Its URIs, such as a SPIFFE id.
+    pub uri: Vec<String>,
+    /// Its subject's common name.
+    pub common: Option<String>,
+}
+
+impl Names {
+    /// Reads them from a certificate in DER form; `None` if it is none. Its signature is not checked here.
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let common = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        let mut names = Self { common: common.map(str::to_owned), ..Self::default() };
+        let alternative = certificate.subject_alternative_name().ok().flatten();
+        for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
+            match name {
+                GeneralName::DNSName(name) => names.dns.push(name.to_ascii_lowercase()),
+                GeneralName::RFC822Name(name) => names.email.push((*name).to_owned()),
+                GeneralName::URI(name) => names.uri.push((*name).to_owned()),
+                _ => {}
+            }
+        }
+        Some(names)
+    }
+
+    /// Whether it is that of a role. Only the DNS name counts: anybody may be given any common name.
+    pub fn is_role(&self, role: Role) -> bool {
+        let name = name_of(role);
+        self.dns.contains(&name)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.dns.iter().chain(&self.email).chain(&self.uri).chain(&self.common).map(String::as_str)
+    }
+}
