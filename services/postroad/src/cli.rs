@@ -5,8 +5,8 @@ use postroad_rig::Role;
 
 use crate::{
     command::{
-        activity, alert, config, doctor, email, fault, key, locate, mailbox, organization, profile, queue, record,
-        rules, server, sync,
+        activity, alert, config, doctor, email, fault, health, key, locate, mailbox, organization, profile, queue,
+        record, rules, server, sync,
     },
     failure::{Exit, Failure},
     role,
@@ -81,6 +81,8 @@ enum Command {
     Server(server::Group),
     /// Check configuration, NATS, keys, roles and the SMTP relay
     Doctor(doctor::Doctor),
+    /// Ask the role on this machine whether it serves: for probes
+    Health(health::Health),
     /// Explain the faults that Postroad reports
     Fault(fault::Group),
     /// Sealing keys
@@ -125,6 +127,7 @@ impl Cli {
             Command::Organization(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
+            Command::Health(health) => Box::pin(health.run(&global)).await,
             Command::Fault(group) => group.command.run(&global),
             Command::Key(group) => group.command.run(&global),
             Command::Config(group) => group.command.run(&global),

@@ -6,6 +6,7 @@ pub mod config;
 pub mod doctor;
 pub mod email;
 pub mod fault;
+pub mod health;
 pub mod key;
 pub mod locate;
 pub mod mailbox;
