@@ -64,7 +64,7 @@ pub struct Context {
 
 /// Connects a role to what it needs. Refuses a NATS server that is too old or has no JetStream.
 pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken) -> Result<Context, Error> {
-    let keyring = config.sealing.keyring()?;
+    let keyring = keyring(&config, role)?;
     let identity = Identity::open(&config.tls, Some(role))?;
     let nats = connect(&config, role).await?;
     let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
@@ -84,6 +84,15 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
         shutdown,
         config,
     })
+}
+
+/// The role that opens no secret is not given the key to them: it gets one that nobody else has.
+fn keyring(config: &Config, role: Role) -> Result<Keyring, Error> {
+    match role {
+        Role::Alert => Keyring::load([("none".to_owned(), Keyring::new_key().into())])
+            .map_err(|error| Error::Configuration(format!("sealing: {error}"))),
+        Role::Profile | Role::Locator | Role::Sync | Role::Crm => config.sealing.keyring(),
+    }
 }
 
 async fn connect(config: &Config, role: Role) -> Result<async_nats::Client, Error> {
@@ -126,5 +135,17 @@ pub async fn shutdown_signal() {
         _ = tokio::signal::ctrl_c() => {}
         () = terminate => {}
         () = stdin => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_opens_no_secret_needs_no_key() {
+        let missing = Config::parse("[sealing]\nkey_file = \"/nonexistent/sealing.key\"").unwrap();
+        assert!(keyring(&missing, Role::Alert).is_ok());
+        assert!(keyring(&missing, Role::Sync).unwrap_err().to_string().contains("sealing.key_file"));
     }
 }
