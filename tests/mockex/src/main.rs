@@ -14,7 +14,7 @@ const HELP: &str = "\
 When it is ready it prints one line of JSON: URL and port of each region and of Autodiscover, the URLs of the token endpoint (of an organisation with [application]) \
 and of the control API, \
 and the file that holds the authority's certificate (PEM), which clients have to trust. The file goes away with the program. \
-Everything is in memory and on 127.0.0.1. Ask the control API for / to see what it can do.
+Everything is in memory, and on 127.0.0.1 unless `address` says otherwise. Ask the control API for / to see what it can do.
 
 It ends with Ctrl-C, and where POSTROAD_EXIT_WITH_STDIN=1 is set, with its standard input.
 

@@ -1,8 +1,10 @@
 //! What an organisation consists of when it starts.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use serde::{Deserialize, Serialize};
 
-/// A whole organisation. Ports are 0 unless given: the system chooses free ones. Everything listens on 127.0.0.1 only.
+/// A whole organisation. Ports are 0 unless given: the system chooses free ones.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -48,10 +50,13 @@ pub struct Options {
     /// For measurements: requests are not checked against the schema and only counted, so that the fake is not what is measured.
     #[serde(default)]
     pub lean: bool,
+    /// The address that everything listens on, the control API too, which anybody who reaches it may use.
+    #[serde(default = "loopback")]
+    pub address: IpAddr,
     /// The port of Autodiscover, 0 for any.
     #[serde(default)]
     pub autodiscover_port: u16,
-    /// The port of the control API (plain HTTP, loopback only), 0 for any.
+    /// The port of the control API (plain HTTP), 0 for any.
     #[serde(default)]
     pub control_port: u16,
 }
@@ -240,6 +245,7 @@ impl Options {
             request_limit: None,
             streaming: Streaming::default(),
             lean: false,
+            address: loopback(),
             autodiscover_port: 0,
             control_port: 0,
         }
@@ -398,6 +404,10 @@ impl ServerVersion {
             Self::Exchange2013Sp1 | Self::Exchange2016 => 27,
         }
     }
+}
+
+const fn loopback() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::LOCALHOST)
 }
 
 const fn yes() -> bool {

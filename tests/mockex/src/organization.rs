@@ -1,6 +1,9 @@
 //! The running state: regions, accounts, faults.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -70,10 +73,10 @@ impl Organization {
         let authority = Authority::new(&names)?;
         let mut sockets = Vec::new();
         for region in &options.regions {
-            sockets.push(bind(region.port).await?);
+            sockets.push(bind(options.address, region.port).await?);
         }
-        let autodiscover = bind(options.autodiscover_port).await?;
-        let control = bind(options.control_port).await?;
+        let autodiscover = bind(options.address, options.autodiscover_port).await?;
+        let control = bind(options.address, options.control_port).await?;
         let control_port = control.local_addr()?.port();
         let state = Arc::new(state(options, &sockets, autodiscover.local_addr()?.port())?);
         let mut tasks = JoinSet::new();
@@ -114,8 +117,8 @@ impl Region {
     }
 }
 
-async fn bind(port: u16) -> Result<TcpListener, Error> {
-    Ok(TcpListener::bind(("127.0.0.1", port)).await?)
+async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, Error> {
+    Ok(TcpListener::bind((address, port)).await?)
 }
 
 fn state(options: Options, sockets: &[TcpListener], autodiscover_port: u16) -> Result<State, Error> {
