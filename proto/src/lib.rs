@@ -23,5 +23,10 @@ contract!(mailbox, "postroad.mailbox.v1", "Mailboxes.");
 contract!(profile, "postroad.profile.v1", "Email server profiles.");
 contract!(sync, "postroad.sync.v1", "Synchronization.");
 
+/// The calls of the contracts, one enumeration for each service.
+pub mod rpc {
+    include!(concat!(env!("OUT_DIR"), "/rpc.rs"));
+}
+
 /// All contracts as an encoded file descriptor set, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

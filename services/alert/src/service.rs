@@ -8,18 +8,23 @@ use std::{
 
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::Timestamp;
-use postroad_core::{Refusal, alert::Key, fault::Code};
-use postroad_proto::alert::v1::{
-    ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest, WatchAlertsResponse, alert_service_server::AlertService,
+use postroad_core::{
+    Refusal,
+    alert::{Key, Regarding},
+    fault::Code,
 };
-use postroad_rig::{status, wire as rig_wire};
+use postroad_proto::alert::v1::{
+    AlertFilter, ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest, WatchAlertsResponse,
+    alert_service_server::AlertService,
+};
+use postroad_rig::{Caller, status, wire as rig_wire};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
     board::Board,
-    view::{Entry, Filter},
+    view::{Entry, Filter, View},
     wire,
 };
 
@@ -40,14 +45,19 @@ impl Service {
 #[tonic::async_trait]
 impl AlertService for Service {
     async fn list_alerts(&self, request: Request<ListAlertsRequest>) -> Result<Response<ListAlertsResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let after = start(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
         let size = rig_wire::page_size(request.page_size);
         let entries = self.board.read(|view| {
-            let filter = wire::filter(view, request.filter)?;
-            Ok(view.wall().list(view, &filter))
+            let filter = filter(view, &caller, request.filter)?;
+            let mut entries = view.wall().list(view, &filter);
+            if !caller.reaches_all() {
+                entries.retain(|entry| reaches(view, &caller, entry));
+            }
+            Ok::<_, Status>(entries)
         });
-        let entries = entries.map_err(|refusal: Refusal| status::refused(&refusal))?;
+        let entries = entries?;
         let mut rest = entries.iter().skip_while(|entry| after.as_ref().is_some_and(|after| entry.order() <= *after));
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (page.last(), rest.next()) {
@@ -66,9 +76,10 @@ impl AlertService for Service {
         &self,
         request: Request<WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
+        let caller = Caller::of(&request);
         let wanted = request.into_inner().filter;
-        let filter = self.board.read(|view| wire::filter(view, wanted)).map_err(|refusal| status::refused(&refusal))?;
-        let watcher = Watcher::begin(Arc::clone(&self.board), filter);
+        let filter = self.board.read(|view| filter(view, &caller, wanted))?;
+        let watcher = Watcher::begin(Arc::clone(&self.board), filter, caller);
         let alerts = futures::stream::unfold(watcher, async |mut watcher| {
             let entry = watcher.next().await?;
             Some((Ok(WatchAlertsResponse { alert: Some(wire::alert(&entry)) }), watcher))
@@ -83,6 +94,7 @@ impl AlertService for Service {
 struct Watcher {
     board: Arc<Board>,
     filter: Filter,
+    caller: Caller,
     changes: watch::Receiver<u64>,
     seen: u64,
     /// Alerts that were given: it is told of all that becomes of them.
@@ -91,11 +103,15 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn begin(board: Arc<Board>, filter: Filter) -> Self {
+    fn begin(board: Arc<Board>, filter: Filter, caller: Caller) -> Self {
         let changes = board.changes();
-        let (seen, waiting) = board.read(|view| (view.sequence(), view.wall().list(view, &filter)));
+        let reached = |view: &View, mut entries: Vec<Entry>| {
+            entries.retain(|entry| reaches(view, &caller, entry));
+            entries
+        };
+        let (seen, waiting) = board.read(|view| (view.sequence(), reached(view, view.wall().list(view, &filter))));
         let given = waiting.iter().map(|entry| entry.alert.key.clone()).collect();
-        Self { board, filter, changes, seen, given, waiting: waiting.into() }
+        Self { board, filter, caller, changes, seen, given, waiting: waiting.into() }
     }
 
     async fn next(&mut self) -> Option<Entry> {
@@ -104,7 +120,11 @@ impl Watcher {
                 return Some(entry);
             }
             self.changes.changed().await.ok()?;
-            let (seen, changed) = self.board.read(|view| (view.sequence(), view.wall().changes(view, self.seen)));
+            let (seen, changed) = self.board.read(|view| {
+                let mut changed = view.wall().changes(view, self.seen);
+                changed.retain(|entry| reaches(view, &self.caller, entry));
+                (view.sequence(), changed)
+            });
             self.seen = seen;
             for entry in changed {
                 if self.given.contains(&entry.alert.key) || self.filter.wants(&entry) {
@@ -114,6 +134,27 @@ impl Watcher {
             }
         }
     }
+}
+
+/// A filter that a caller wants. Whoever reaches his own only is not told whether other profiles and mailboxes exist.
+fn filter(view: &View, caller: &Caller, wanted: Option<AlertFilter>) -> Result<Filter, Status> {
+    let named = wanted.as_ref().map(|wanted| format!("{}{}", wanted.profile, wanted.mailbox)).unwrap_or_default();
+    let filter = wire::filter(view, wanted);
+    if !named.trim().is_empty() && !caller.reaches_all() {
+        let own = filter.as_ref().is_ok_and(|filter| {
+            filter.profile.is_none_or(|id| caller.reaches(view.owners(Regarding::Profile(id))))
+                && filter.mailbox.is_none_or(|id| caller.reaches(view.owners(Regarding::Mailbox(id))))
+        });
+        if !own {
+            return Err(caller.denied("profile or mailbox", &named));
+        }
+    }
+    filter.map_err(|refusal: Refusal| status::refused(&refusal))
+}
+
+/// Whether an alert is the caller's.
+fn reaches(view: &View, caller: &Caller, entry: &Entry) -> bool {
+    caller.reaches(view.owners(entry.alert.key.regarding))
 }
 
 fn start(token: &str) -> Result<Option<(Reverse<Timestamp>, String)>, Refusal> {

@@ -9,7 +9,7 @@ use postroad_core::{
     fault::Code,
     mailbox::{self, Direction, Health, Mailbox},
     notification::{self, Delivery, Hour, Tally},
-    profile,
+    owner, profile,
 };
 use postroad_journal::Followed;
 use uuid::Uuid;
@@ -111,6 +111,21 @@ impl View {
     /// A profile.
     pub fn profile(&self, id: Uuid) -> Option<&Profile> {
         self.profiles.get(&id)
+    }
+
+    /// To whom belongs what an alert is about.
+    pub fn owners(&self, regarding: Regarding) -> Vec<&EmailAddress> {
+        let of_profile = |id| self.profile(id).map(|profile| &profile.owner_address);
+        match regarding {
+            Regarding::Profile(id) => of_profile(id).into_iter().collect(),
+            Regarding::Mailbox(id) => match self.mailbox(id) {
+                Some(mailbox) => {
+                    let own = owner::of_mailbox(mailbox, None);
+                    own.chain(mailbox.settings.profile_id.and_then(of_profile)).collect()
+                }
+                None => Vec::new(),
+            },
+        }
     }
 
     /// A profile's id by its id or name.

@@ -16,6 +16,7 @@ pub mod name;
 pub mod network;
 pub mod notification;
 pub mod organization;
+pub mod owner;
 pub mod pace;
 pub mod placement;
 pub mod profile;

@@ -2,39 +2,19 @@
 
 use std::str::FromStr;
 
+use postroad_core::fault::{Code, Report};
 use postroad_proto::{
     alert::v1::alert_service_client::AlertServiceClient, crm::v1::crm_service_client::CrmServiceClient,
     mailbox::v1::mailbox_service_client::MailboxServiceClient,
     profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
 };
-use postroad_rig::{Channels, Role};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
-};
+use postroad_rig::{Channels, Role, caller::Introduced};
+use tonic::{Status, transport::Channel};
 
 use crate::failure::Failure;
 
 /// A page of 1000 messages with long lists of recipients is larger than tonic's default of 4 MiB.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
-
-/// A channel whose calls say who asks.
-pub type Introduced = InterceptedService<Channel, Introduction>;
-
-/// Says who asks, in every call.
-#[derive(Clone)]
-pub struct Introduction(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for Introduction {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(actor) = &self.0 {
-            request.metadata_mut().insert(postroad_rig::actor::KEY, actor.clone());
-        }
-        Ok(request)
-    }
-}
 
 /// `ROLE=URL`: where a role is, whatever the configuration says.
 #[derive(Clone, Debug)]
@@ -62,16 +42,13 @@ impl FromStr for Server {
 /// Where the roles are, and who asks them. Connections are made when they are first used.
 pub struct Connection {
     channels: Channels,
-    introduction: Introduction,
 }
 
 impl Connection {
     /// The roles where `channels` knows them, unless `servers` says otherwise; `actor` is told to them.
     pub fn new(channels: Channels, servers: &[Server], actor: &str) -> Self {
         let channels = servers.iter().fold(channels, |channels, server| channels.with(server.role, &server.endpoint));
-        // Metadata carries visible ASCII only; a name in another script must not make the call fail.
-        let ascii: String = actor.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-        Self { channels, introduction: Introduction(ascii.parse().ok()) }
+        Self { channels: channels.named(actor) }
     }
 
     /// Where a role is looked for.
@@ -90,7 +67,15 @@ impl Connection {
     }
 
     fn introduced(&self, role: Role) -> Result<Introduced, Failure> {
-        Ok(InterceptedService::new(self.channel(role)?, self.introduction.clone()))
+        if self.channels.withholds_token(role) {
+            let (name, endpoint) = (role.name(), self.endpoint(role));
+            let detail = format!(
+                "endpoints.{name} = \"{endpoint}\": the token is not sent there, since nothing would encrypt it; set [tls], or \
+                 tls.allow_plaintext where something else encrypts"
+            );
+            return Err(Failure::from(&Report::new(Code::ConfigurationInvalid, detail)));
+        }
+        Ok(self.channels.introduced(role)?)
     }
 
     /// Profiles.
@@ -155,12 +140,6 @@ mod tests {
         assert_eq!(connection.endpoint(Role::Profile), "http://127.0.0.1:7401");
         assert!("http://x".parse::<Server>().unwrap_err().contains("ROLE=URL"));
         assert!("boss=http://x".parse::<Server>().unwrap_err().contains("profile, locator, sync, alert, crm"));
-    }
-
-    #[test]
-    fn a_name_in_another_script_is_no_obstacle() {
-        let connection = Connection::new(Channels::new(Endpoints::default(), None), &[], "admin Zoë");
-        assert_eq!(connection.introduction.0.unwrap().to_str().unwrap(), "admin Zo?");
     }
 
     #[tokio::test]

@@ -120,7 +120,8 @@ impl Problem {
     }
 
     fn is_refusal(&self) -> bool {
-        self.scope == i32::from(wire::Scope::Input)
+        let not_let_in = [Code::CallerUnknown, Code::AccessTokenRefused, Code::AccessDenied];
+        self.scope == i32::from(wire::Scope::Input) || not_let_in.iter().any(|code| code.name() == self.code)
     }
 }
 

@@ -1,10 +1,13 @@
 //! What a command works with: the configuration, the connection to the roles, the output and who runs it.
 #![expect(clippy::disallowed_methods, reason = "who runs the command is known from the environment only")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueHint};
-use postroad_rig::{Channels, Config};
+use postroad_rig::{
+    Channels, Config,
+    caller::{Introduction, TokenFile},
+};
 
 use crate::{
     connection::{Connection, Server},
@@ -24,7 +27,11 @@ pub struct Global {
     /// Where a role is, whatever the configuration says; may be repeated
     #[arg(long, global = true, value_name = "ROLE=URL")]
     pub server: Vec<Server>,
-    /// Who is recorded as having done it [default: admin and the name of the user]
+    /// A file with the token that says who calls: an access token of the issuer, or the local token [default: the local token of
+    /// the configuration, where this user can read it]
+    #[arg(long, global = true, env = "POSTROAD_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+    /// Who is recorded as having done it, with the local token [default: admin and the name of the user]
     #[arg(long, global = true, value_name = "NAME")]
     pub actor: Option<String>,
 }
@@ -45,8 +52,22 @@ impl Global {
 
     /// A session with the roles that the configuration names.
     pub fn session(&self) -> Result<Session, Failure> {
-        let connection = Connection::new(Channels::open(&self.configuration()?)?, &self.server, &self.actor());
+        let config = self.configuration()?;
+        let channels = self.introduced(Channels::open(&config)?, &config)?;
+        let connection = Connection::new(channels, &self.server, &self.actor());
         Ok(Session { connection, output: Output::standard(self.json) })
+    }
+
+    /// A way to the roles that says who calls: by the token that was named, or by the local one, if there is any.
+    pub fn introduced(&self, channels: Channels, config: &Config) -> Result<Channels, Failure> {
+        let token = match &self.token_file {
+            Some(file) => Some(TokenFile::open("--token-file", file)?),
+            None => match config.local_token_file().filter(|file| file.exists()) {
+                Some(file) => Some(TokenFile::open("access.token_file", &file)?),
+                None => None,
+            },
+        };
+        Ok(channels.introduced_as(Introduction::new(token.map(Arc::new)), config.tls.allow_plaintext))
     }
 
     /// Who is recorded.

@@ -80,7 +80,8 @@ fn a_role_without_nats_prints_the_fault_and_fails() {
     let (config, key) = (folder.path().join("postroad.toml"), folder.path().join("sealing.key"));
     assert!(run(&["key", "new", "--out", key.to_str().unwrap()]).status.success());
     let nats = nobody("x").replace("x=http", "nats");
-    std::fs::write(&config, format!("[nats]\nurl = \"{nats}\"\n[sealing]\nkey_file = \"{}\"\n", key.display()))
+    let access = format!("[access]\ntoken_file = \"{}\"\n", folder.path().join("token").display());
+    std::fs::write(&config, format!("[nats]\nurl = \"{nats}\"\n[sealing]\nkey_file = \"{}\"\n{access}", key.display()))
         .unwrap();
     let output = run(&["all", "--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
@@ -220,8 +221,11 @@ fn doctor(folder: &Path, nats: &str) -> (Option<i32>, serde_json::Value) {
     }
     let role = |name: &str| nobody(name).replacen('=', " = \"", 1) + "\"\n";
     let endpoints: String = ["profile", "locator", "sync", "alert", "crm"].into_iter().map(role).collect();
-    let text =
-        format!("[nats]\nurl = \"{nats}\"\n[sealing]\nkey_file = \"{}\"\n[endpoints]\n{endpoints}", key.display());
+    let (key, token) = (key.display(), folder.join("token").display().to_string());
+    let text = format!(
+        "[nats]\nurl = \"{nats}\"\n[sealing]\nkey_file = \"{key}\"\n[access]\ntoken_file = \"{token}\"\n\
+         [endpoints]\n{endpoints}"
+    );
     std::fs::write(&config, text).unwrap();
     let output = run(&["doctor", "--json", "--config", config.to_str().unwrap()]);
     let checks: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();

@@ -27,7 +27,11 @@ impl Site {
         let site = Self { nats, folder, roles: Vec::new() };
         let key = site.path("sealing.key");
         assert!(site.run(&["key", "new", "--out", &key]).status.success());
-        let mut text = format!("[nats]\nurl = \"{}\"\n[sealing]\nkey_file = \"{key}\"\n", site.nats.url());
+        let token = site.path("token");
+        let mut text = format!(
+            "[nats]\nurl = \"{}\"\n[sealing]\nkey_file = \"{key}\"\n[access]\ntoken_file = \"{token}\"\n",
+            site.nats.url()
+        );
         let roles = ["profile", "locator", "sync", "alert", "crm"];
         let ports = ports::free(roles.len()).unwrap();
         text.push_str("[endpoints]\n");

@@ -26,7 +26,7 @@ use postroad_proto::mailbox::v1::{
     MailboxSettings, TestAndEnableMailboxesRequest, TestAndEnableMailboxesResponse, UpdateMailboxRequest,
     UpdateMailboxResponse, UpdateMailboxesRequest, UpdateMailboxesResponse, mailbox_service_server::MailboxService,
 };
-use postroad_rig::{actor, clock, status, wire};
+use postroad_rig::{Caller, actor, clock, status, wire};
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
@@ -61,8 +61,8 @@ impl MailboxAdministration {
         Self { registry }
     }
 
-    fn find(&self, name: &str) -> Result<Mailbox, Status> {
-        self.registry.directory.mailbox(name).ok_or_else(|| not_found("mailbox", "mailbox", name))
+    fn find(&self, caller: &Caller, name: &str) -> Result<Mailbox, Status> {
+        self.registry.mailbox(caller, "mailbox", name)
     }
 
     /// What a decision about settings may know; the user or queue was looked up before.
@@ -136,15 +136,16 @@ impl MailboxAdministration {
     /// Does the same to many; each is changed or refused for itself.
     async fn each<F: Future<Output = Result<Executed<Mailboxes>, Status>>>(
         &self,
+        caller: &Caller,
         selection: Option<MailboxSelection>,
         doing: impl Fn(Mailbox) -> F,
     ) -> Result<Vec<MailboxResult>, Status> {
-        let selected = selection::select(&self.registry.directory, selection)?;
+        let selected = selection::select(&self.registry, caller, selection)?;
         let mut results = Vec::with_capacity(selected.len());
         for (name, mailbox) in selected {
             let outcome = match mailbox {
-                Some(mailbox) => doing(mailbox).await,
-                None => Err(not_found("mailbox", "mailbox", &name)),
+                Ok(mailbox) => doing(mailbox).await,
+                Err(status) => Err(status),
             };
             results.push(match outcome {
                 Ok(executed) => MailboxResult { mailbox: name, after: self.answer(&executed.state), fault: None },
@@ -160,11 +161,11 @@ impl MailboxAdministration {
     async fn command_each(
         &self,
         selection: Option<MailboxSelection>,
-        actor: &Actor,
+        caller: &Caller,
         command: AdminCommand,
     ) -> Result<Vec<MailboxResult>, Status> {
-        let command = &command;
-        self.each(selection, |mailbox| async move {
+        let (command, actor) = (&command, caller.actor());
+        self.each(caller, selection, |mailbox| async move {
             let facts = self.registry.plain_facts(mailbox.settings.profile_id);
             self.execute(&mailbox, command, &facts, "", actor).await
         })
@@ -203,7 +204,8 @@ impl MailboxService for MailboxAdministration {
     }
 
     async fn get_mailbox(&self, request: Request<GetMailboxRequest>) -> Result<Response<GetMailboxResponse>, Status> {
-        let mailbox = self.find(&request.into_inner().mailbox)?;
+        let caller = Caller::of(&request);
+        let mailbox = self.find(&caller, &request.into_inner().mailbox)?;
         Ok(Response::new(GetMailboxResponse { mailbox: Some(view::mailbox(&mailbox, &self.registry.directory)) }))
     }
 
@@ -211,16 +213,22 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<ListMailboxesRequest>,
     ) -> Result<Response<ListMailboxesResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let start = wire::page_start(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
         let profile = match request.profile.trim() {
             "" => None,
-            name => {
-                let profile = self.registry.directory.profile(name);
-                Some(profile.ok_or_else(|| not_found("profile", "profile", name))?.id)
-            }
+            // Also of others' profiles: what is listed is the caller's.
+            name => match self.registry.directory.profile(name) {
+                Some(profile) => Some(profile.id),
+                None if caller.reaches_all() => return Err(not_found("profile", "profile", name)),
+                None => return Err(caller.denied("profile", name)),
+            },
         };
         let mut rest = self.registry.directory.mailboxes(profile);
+        if !caller.reaches_all() {
+            rest.retain(|mailbox| self.registry.reaches(&caller, mailbox));
+        }
         rest.retain(|mailbox| start.as_ref().is_none_or(|start| mailbox.settings.address.key() > *start));
         let size = wire::page_size(request.page_size);
         let has_more = rest.len() > size;
@@ -234,9 +242,9 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<UpdateMailboxRequest>,
     ) -> Result<Response<UpdateMailboxResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let mailbox = self.find(&request.mailbox)?;
+        let mailbox = self.find(&caller, &request.mailbox)?;
         let mask = read_mask(request.update_mask.as_ref())?;
         let settings = request.settings.unwrap_or_default();
         let draft = self.fill(Draft::from(&mailbox.settings), &settings, &mask).await?;
@@ -249,7 +257,8 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<UpdateMailboxesRequest>,
     ) -> Result<Response<UpdateMailboxesResponse>, Status> {
-        let actor = &actor::of(&request);
+        let caller = Caller::of(&request);
+        let actor = caller.actor();
         let request = request.into_inner();
         let mask = &read_mask(request.update_mask.as_ref())?;
         if let Some(field) = mask.first_of(OWN) {
@@ -258,7 +267,7 @@ impl MailboxService for MailboxAdministration {
         }
         let settings = &request.settings.unwrap_or_default();
         let password = &password(mask, settings.password.clone())?;
-        let results = self.each(request.selection, |mailbox| async move {
+        let results = self.each(&caller, request.selection, |mailbox| async move {
             let draft = self.fill(Draft::from(&mailbox.settings), settings, mask).await?;
             let wanted = Wanted { draft, password: password.clone(), etag: String::new() };
             self.change(&mailbox, wanted, actor).await
@@ -270,9 +279,9 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<DeleteMailboxRequest>,
     ) -> Result<Response<DeleteMailboxResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let mailbox = self.find(&request.mailbox)?;
+        let mailbox = self.find(&caller, &request.mailbox)?;
         check_etag(&mailbox, &request.etag)?;
         let facts = self.registry.plain_facts(None);
         self.execute(&mailbox, &AdminCommand::Delete, &facts, &request.etag, &actor).await?;
@@ -287,7 +296,8 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<ApplyDefaultSettingsRequest>,
     ) -> Result<Response<ApplyDefaultSettingsResponse>, Status> {
-        let actor = &actor::of(&request);
+        let caller = Caller::of(&request);
+        let actor = caller.actor();
         let defaults = &self.registry.policy.defaults;
         let profile = match defaults.profile.trim() {
             "" => None,
@@ -296,7 +306,7 @@ impl MailboxService for MailboxAdministration {
                 Some(profile.ok_or_else(|| not_found("profile.defaults.profile", "profile", name))?.id)
             }
         };
-        let results = self.each(request.into_inner().selection, |mailbox| async move {
+        let results = self.each(&caller, request.into_inner().selection, |mailbox| async move {
             let mut draft = Draft::from(&mailbox.settings);
             draft::apply_defaults(&mut draft, defaults, profile);
             let wanted = Wanted { draft, password: None, etag: String::new() };
@@ -309,7 +319,7 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<ApproveMailboxesRequest>,
     ) -> Result<Response<ApproveMailboxesResponse>, Status> {
-        let actor = actor::of(&request);
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let approval = match request.approval() {
             WireApproval::Unspecified => {
@@ -319,7 +329,7 @@ impl MailboxService for MailboxAdministration {
             WireApproval::Approved => Approval::Approved,
             WireApproval::Rejected => Approval::Rejected,
         };
-        let results = self.command_each(request.selection, &actor, AdminCommand::SetApproval(approval)).await?;
+        let results = self.command_each(request.selection, &caller, AdminCommand::SetApproval(approval)).await?;
         Ok(Response::new(ApproveMailboxesResponse { results }))
     }
 
@@ -327,8 +337,8 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<ActivateMailboxesRequest>,
     ) -> Result<Response<ActivateMailboxesResponse>, Status> {
-        let actor = actor::of(&request);
-        let results = self.command_each(request.into_inner().selection, &actor, AdminCommand::Activate).await?;
+        let caller = Caller::of(&request);
+        let results = self.command_each(request.into_inner().selection, &caller, AdminCommand::Activate).await?;
         Ok(Response::new(ActivateMailboxesResponse { results }))
     }
 
@@ -336,8 +346,8 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<DeactivateMailboxesRequest>,
     ) -> Result<Response<DeactivateMailboxesResponse>, Status> {
-        let actor = actor::of(&request);
-        let results = self.command_each(request.into_inner().selection, &actor, AdminCommand::Deactivate).await?;
+        let caller = Caller::of(&request);
+        let results = self.command_each(request.into_inner().selection, &caller, AdminCommand::Deactivate).await?;
         Ok(Response::new(DeactivateMailboxesResponse { results }))
     }
 
@@ -345,11 +355,11 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<TestAndEnableMailboxesRequest>,
     ) -> Result<Response<Self::TestAndEnableMailboxesStream>, Status> {
-        let actor = actor::of(&request);
-        let selected = selection::select(&self.registry.directory, request.into_inner().selection)?;
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
+        let selected = selection::select(&self.registry, &caller, request.into_inner().selection)?;
         let mut mailboxes = Vec::with_capacity(selected.len());
-        for (name, mailbox) in selected {
-            mailboxes.push(mailbox.ok_or_else(|| not_found("selection.mailboxes", "mailbox", &name))?);
+        for (_, mailbox) in selected {
+            mailboxes.push(mailbox?);
         }
         Ok(Response::new(Box::pin(test::run(Arc::clone(&self.registry), mailboxes, actor))))
     }
@@ -358,8 +368,9 @@ impl MailboxService for MailboxAdministration {
         &self,
         request: Request<ListTimelineRequest>,
     ) -> Result<Response<ListTimelineResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
-        let mailbox = self.find(&request.mailbox)?;
+        let mailbox = self.find(&caller, &request.mailbox)?;
         timeline::list(&self.registry.journal, mailbox.id, &request).await.map(Response::new)
     }
 }

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use postroad_core::fault::{Code, Report};
 use postroad_proto::crm::v1::{GetRecordRequest, RecordKind, crm_service_client::CrmServiceClient};
-use postroad_rig::{Channels, Error, Role, status};
-use tonic::transport::Channel;
+use postroad_rig::{Channels, Error, Role, caller::Introduced, status};
 use uuid::Uuid;
 
 /// Which kind is looked for.
@@ -35,12 +34,12 @@ pub trait People: Send + Sync {
 }
 
 /// The crm role.
-pub struct Crm(CrmServiceClient<Channel>);
+pub struct Crm(CrmServiceClient<Introduced>);
 
 impl Crm {
     /// Connects when it is first asked.
     pub fn new(channels: &Channels) -> Result<Self, Error> {
-        Ok(Self(CrmServiceClient::new(channels.to(Role::Crm)?)))
+        Ok(Self(CrmServiceClient::new(channels.introduced(Role::Crm)?)))
     }
 }
 

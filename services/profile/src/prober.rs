@@ -7,8 +7,8 @@ use postroad_proto::locator::v1::{
     Access, ExplainRequest, ExplainResponse, Outcome, Step, TestMailboxRequest,
     locator_service_client::LocatorServiceClient, test_mailbox_response,
 };
-use postroad_rig::{Channels, Error, Role, status};
-use tonic::{Status, transport::Channel};
+use postroad_rig::{Channels, Error, Role, caller::Introduced, status};
+use tonic::Status;
 
 /// What is tested.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +50,12 @@ pub trait Prober: Send + Sync {
 }
 
 /// The locator role.
-pub struct Locator(LocatorServiceClient<Channel>);
+pub struct Locator(LocatorServiceClient<Introduced>);
 
 impl Locator {
     /// Connects when it is first asked.
     pub fn new(channels: &Channels) -> Result<Self, Error> {
-        Ok(Self(LocatorServiceClient::new(channels.to(Role::Locator)?)))
+        Ok(Self(LocatorServiceClient::new(channels.introduced(Role::Locator)?)))
     }
 }
 

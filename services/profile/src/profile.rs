@@ -14,6 +14,7 @@ use postroad_core::{
     autodiscover::Pattern,
     fault::Code,
     name::Kind as NameKind,
+    owner,
     profile::{Command, Draft, FIELDS, Facts, Owner, Profile, Rules, State},
 };
 use postroad_journal::{Actor, Executed};
@@ -27,7 +28,7 @@ use postroad_proto::profile::v1::{
     WithdrawHostRequest, WithdrawHostResponse, profile_service_server::ProfileService, test_profile_response,
     test_settings_response,
 };
-use postroad_rig::{actor, clock, status, wire};
+use postroad_rig::{Caller, actor, clock, status, wire};
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
@@ -52,8 +53,8 @@ impl ProfileAdministration {
         Self { registry }
     }
 
-    fn find(&self, name: &str) -> Result<Profile, Status> {
-        self.registry.directory.profile(name).ok_or_else(|| not_found("profile", "profile", name))
+    fn find(&self, caller: &Caller, name: &str) -> Result<Profile, Status> {
+        self.registry.profile(caller, "profile", name)
     }
 
     fn facts(&self, id: Uuid, name: &str) -> Facts {
@@ -182,7 +183,8 @@ impl ProfileService for ProfileAdministration {
     }
 
     async fn get_profile(&self, request: Request<GetProfileRequest>) -> Result<Response<GetProfileResponse>, Status> {
-        let profile = self.find(&request.into_inner().profile)?;
+        let caller = Caller::of(&request);
+        let profile = self.find(&caller, &request.into_inner().profile)?;
         Ok(Response::new(GetProfileResponse { profile: Some(view::profile(&profile, &self.registry)) }))
     }
 
@@ -190,10 +192,12 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<ListProfilesRequest>,
     ) -> Result<Response<ListProfilesResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let start = wire::page_start(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
         let key = |profile: &Profile| profile.settings.name.to_lowercase();
         let mut rest = self.registry.directory.profiles();
+        rest.retain(|profile| caller.reaches(owner::of_profile(profile)));
         rest.retain(|profile| start.as_ref().is_none_or(|start| key(profile) > *start));
         let size = wire::page_size(request.page_size);
         let has_more = rest.len() > size;
@@ -207,9 +211,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<UpdateProfileRequest>,
     ) -> Result<Response<UpdateProfileResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         let mask = Mask::read(request.update_mask.as_ref(), &[FIELDS, SECRETS])
             .map_err(|refusal| status::refused(&refusal))?;
         let settings = request.settings.unwrap_or_default();
@@ -226,9 +230,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<DeleteProfileRequest>,
     ) -> Result<Response<DeleteProfileResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         check_etag(&profile, &request.etag)?;
         let users = self.registry.directory.mailboxes(Some(profile.id));
         let used_by = users.iter().map(|mailbox| mailbox.settings.address.as_str().to_owned()).collect();
@@ -243,9 +247,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<AssignProfileRequest>,
     ) -> Result<Response<AssignProfileResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         let mut draft = Draft::from(&profile.settings);
         if request.owner.trim().is_empty() {
             return Err(status::refused(&Refusal::new(Code::FieldRequired, "owner", "is required")));
@@ -259,8 +263,8 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<ActivateProfileRequest>,
     ) -> Result<Response<ActivateProfileResponse>, Status> {
-        let actor = actor::of(&request);
-        let profile = self.find(&request.into_inner().profile)?;
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
+        let profile = self.find(&caller, &request.into_inner().profile)?;
         let facts = self.facts(profile.id, "");
         let executed = self.execute(&profile, &Command::Activate, &facts, "", &actor).await?;
         Ok(Response::new(ActivateProfileResponse { profile: self.answer(&executed.state) }))
@@ -270,8 +274,8 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<DeactivateProfileRequest>,
     ) -> Result<Response<DeactivateProfileResponse>, Status> {
-        let actor = actor::of(&request);
-        let profile = self.find(&request.into_inner().profile)?;
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
+        let profile = self.find(&caller, &request.into_inner().profile)?;
         let facts = self.facts(profile.id, "");
         let executed = self.execute(&profile, &Command::Deactivate, &facts, "", &actor).await?;
         Ok(Response::new(DeactivateProfileResponse { profile: self.answer(&executed.state) }))
@@ -281,9 +285,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<TestProfileRequest>,
     ) -> Result<Response<Self::TestProfileStream>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         let mailbox = address(&request.email_address)?;
         let told = test::run(Arc::clone(&self.registry), profile, mailbox, Some(actor)).map(|told| {
             let report = match told {
@@ -299,11 +303,12 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<TestSettingsRequest>,
     ) -> Result<Response<Self::TestSettingsStream>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let mailbox = address(&request.email_address)?;
         let stored = match request.profile.trim() {
             "" => None,
-            name => Some(self.find(name)?),
+            name => Some(self.find(&caller, name)?),
         };
         let profile = self.unsaved(request.settings.unwrap_or_default(), stored).await?;
         let told = test::run(Arc::clone(&self.registry), profile, mailbox, None).map(|told| {
@@ -320,9 +325,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<ReleaseHostRequest>,
     ) -> Result<Response<ReleaseHostResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         let host = Pattern::parse("host", &request.host).map_err(|refusal| status::refused(&refusal))?;
         let mut draft = Draft::from(&profile.settings);
         draft.released_hosts.push(host.to_string());
@@ -334,9 +339,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<WithdrawHostRequest>,
     ) -> Result<Response<WithdrawHostResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         let mut draft = Draft::from(&profile.settings);
         let wanted = request.host.trim().to_lowercase();
         let before = draft.released_hosts.len();
@@ -352,7 +357,8 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<LocateMailboxRequest>,
     ) -> Result<Response<Self::LocateMailboxStream>, Status> {
-        let told = locate::run(&self.registry, request.into_inner()).await?;
+        let caller = Caller::of(&request);
+        let told = locate::run(&self.registry, &caller, request.into_inner()).await?;
         Ok(Response::new(Box::pin(told)))
     }
 
@@ -360,8 +366,9 @@ impl ProfileService for ProfileAdministration {
         &self,
         request: Request<ListProfileChangesRequest>,
     ) -> Result<Response<ListProfileChangesResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
-        let profile = self.find(&request.profile)?;
+        let profile = self.find(&caller, &request.profile)?;
         changes::list(&self.registry.journal, profile.id, &request).await.map(Response::new)
     }
 }

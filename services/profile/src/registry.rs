@@ -10,12 +10,13 @@ use futures::StreamExt as _;
 use postroad_core::{
     Aggregate, Refusal,
     fault::{Code, Report},
-    mailbox::{AdminFacts, Administration, ProfileFacts, RetryPolicy},
+    mailbox::{AdminFacts, Administration, Mailbox, ProfileFacts, RetryPolicy},
     name::Kind as NameKind,
+    owner,
     profile::{self, Sealed},
 };
 use postroad_journal::{Actor, Executed, Journal, Kind, Recorded, sealing::Keyring};
-use postroad_rig::{clock, config::MailboxDefaults, status};
+use postroad_rig::{Caller, clock, config::MailboxDefaults, status};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -74,6 +75,30 @@ impl Registry {
             keyring,
             server_allows: Mutex::default(),
         }
+    }
+
+    /// A profile that a caller asks for. Whoever reaches his own only is not told whether others exist.
+    pub(crate) fn profile(&self, caller: &Caller, field: &str, name: &str) -> Result<profile::Profile, Status> {
+        match self.directory.profile(name) {
+            Some(profile) if caller.reaches(owner::of_profile(&profile)) => Ok(profile),
+            None if caller.reaches_all() => Err(not_found(field, "profile", name)),
+            _ => Err(caller.denied("profile", name)),
+        }
+    }
+
+    /// A mailbox that a caller asks for, in the same way.
+    pub(crate) fn mailbox(&self, caller: &Caller, field: &str, name: &str) -> Result<Mailbox, Status> {
+        match self.directory.mailbox(name) {
+            Some(mailbox) if self.reaches(caller, &mailbox) => Ok(mailbox),
+            None if caller.reaches_all() => Err(not_found(field, "mailbox", name)),
+            _ => Err(caller.denied("mailbox", name)),
+        }
+    }
+
+    /// Whether a call may be about a mailbox.
+    pub(crate) fn reaches(&self, caller: &Caller, mailbox: &Mailbox) -> bool {
+        let profile = mailbox.settings.profile_id.and_then(|id| self.directory.profile_by_id(id));
+        caller.reaches(owner::of_mailbox(mailbox, profile.as_ref()))
     }
 
     /// Follows the journal until shutdown.

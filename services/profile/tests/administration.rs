@@ -12,7 +12,7 @@ mod office {
         fault::{Code, Report},
         mailbox::RetryPolicy,
     };
-    use postroad_journal::{Journal, sealing::Keyring};
+    use postroad_journal::{Actor, Journal, sealing::Keyring};
     use postroad_profile::{
         MailboxAdministration, People, Person, PersonKind, Policy, Probe, Probed, Prober, ProfileAdministration,
         Registry,
@@ -22,7 +22,11 @@ mod office {
         mailbox::v1::{MailboxKind, MailboxSettings, SynchronizationMethod},
         profile::v1::{ProfileSettings, ServerType},
     };
-    use postroad_rig::{config::MailboxDefaults, status};
+    use postroad_rig::{
+        caller::{Caller, Scope},
+        config::MailboxDefaults,
+        status,
+    };
     use tokio_util::sync::CancellationToken;
     use tonic::Request;
     use uuid::Uuid;
@@ -127,7 +131,7 @@ mod office {
 
     pub fn by<T>(actor: &'static str, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.metadata_mut().insert(postroad_rig::actor::KEY, tonic::metadata::MetadataValue::from_static(actor));
+        request.extensions_mut().insert(Caller::new(Actor::new(actor), Scope::Everything));
         request
     }
 

@@ -1,13 +1,19 @@
-//! Who asks. Callers are authenticated in a later version; until then they say who they are.
+//! Who is written into the journal.
 
 use postroad_journal::Actor;
 
-/// The metadata key.
-pub const KEY: &str = "x-postroad-actor";
+use crate::caller::{self, Caller};
 
-/// Who made a request: what it says of itself, at most 100 characters; `unknown` if it says nothing.
+/// Who made a request, as the gate found out; `unknown` where there was none.
 pub fn of<T>(request: &tonic::Request<T>) -> Actor {
-    let said = request.metadata().get(KEY).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let said: String = said.chars().filter(|c| !c.is_control()).take(100).collect();
-    if said.trim().is_empty() { Actor::new("unknown") } else { Actor::new(said.trim()) }
+    Caller::of(request).actor().clone()
+}
+
+/// A request that a role makes for somebody: who that is goes with it.
+pub fn on_behalf<T>(message: T, actor: &Actor) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Some(actor) = caller::Introduction::said(actor.as_str()) {
+        request.metadata_mut().insert(caller::ACTOR, actor);
+    }
+    request
 }

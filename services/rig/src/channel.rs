@@ -12,6 +12,7 @@ use tonic::{
 
 use crate::{
     Error, Identity, Role,
+    caller::{Introduced, Introduction, may_carry_token},
     config::{Config, Endpoints},
 };
 
@@ -23,17 +24,47 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Channels {
     endpoints: Endpoints,
     identity: Option<Identity>,
+    introduction: Introduction,
+    /// Whether something else encrypts where TLS is not spoken.
+    is_encrypted_elsewhere: bool,
 }
 
 impl Channels {
     /// The roles at `endpoints`; with an identity, by TLS and nothing else.
-    pub const fn new(endpoints: Endpoints, identity: Option<Identity>) -> Self {
-        Self { endpoints, identity }
+    pub fn new(endpoints: Endpoints, identity: Option<Identity>) -> Self {
+        Self { endpoints, identity, introduction: Introduction::default(), is_encrypted_elsewhere: false }
     }
 
     /// The way of somebody who is no role, such as the command line. Its certificate, if it has one, says who it is.
     pub fn open(config: &Config) -> Result<Self, Error> {
         Ok(Self::new(config.endpoints.clone(), Identity::open(&config.tls, None)?))
+    }
+
+    /// The same way, saying who calls. A token goes to this machine's own roles, and elsewhere only encrypted.
+    #[must_use]
+    pub fn introduced_as(self, introduction: Introduction, is_encrypted_elsewhere: bool) -> Self {
+        Self { introduction, is_encrypted_elsewhere, ..self }
+    }
+
+    /// The same way in the name of somebody.
+    #[must_use]
+    pub fn named(mut self, actor: &str) -> Self {
+        self.introduction = self.introduction.named(actor);
+        self
+    }
+
+    /// Whether there is a token, and it must not go to a role, since nothing would encrypt it on its way.
+    pub fn withholds_token(&self, role: Role) -> bool {
+        let is_encrypted = self.identity.is_some() || self.is_encrypted_elsewhere;
+        self.introduction.has_token() && !may_carry_token(self.endpoint(role), is_encrypted)
+    }
+
+    /// A connection as [`Channels::to`] opens it, whose calls say who makes them.
+    pub fn introduced(&self, role: Role) -> Result<Introduced, Error> {
+        let withheld = self.withholds_token(role);
+        let introduction = self.introduction.clone();
+        let introduction = if withheld { introduction.without_token() } else { introduction };
+        Ok(Introduced::new(self.to(role)?, introduction))
     }
 
     /// Where a role is.

@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Role};
 
+mod access;
 mod alert;
 mod sealing;
 mod sync;
 mod tls;
 
+pub use access::{Access, Certificates, Oidc};
 pub use alert::{Alert, Smtp, SmtpTls};
 pub use sealing::Sealing;
 pub use sync::Sync;
@@ -33,6 +35,8 @@ pub struct Config {
     pub nats: Nats,
     /// TLS between roles.
     pub tls: Tls,
+    /// Who may call.
+    pub access: Access,
     /// Names and hosts of mail servers.
     pub network: Network,
     /// The keys that seal passwords.
@@ -275,6 +279,7 @@ impl Config {
         if self.profile.parallel_tests == 0 {
             return wrong("profile.parallel_tests", "must be at least 1");
         }
+        self.access.check()?;
         self.sync.check()?;
         self.alert.check()?;
         self.tls.check()?;

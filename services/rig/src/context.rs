@@ -6,7 +6,10 @@ use postroad_core::fault::{Code, Report};
 use postroad_journal::{Journal, Options, sealing::Keyring};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Channels, Config, Error, Identity, Tasks};
+use crate::{
+    Channels, Config, Error, Identity, Tasks,
+    caller::{Introduction, TokenFile},
+};
 
 /// A role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +55,8 @@ pub struct Context {
     pub nats: async_nats::Client,
     /// Its certificates; `None` without `[tls]`.
     pub identity: Option<Identity>,
+    /// The local token; `None` where there is none.
+    pub local: Option<Arc<TokenFile>>,
     /// The way to the other roles.
     pub channels: Channels,
     /// The sealing keys.
@@ -66,6 +71,10 @@ pub struct Context {
 pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken) -> Result<Context, Error> {
     let keyring = keyring(&config, role)?;
     let identity = Identity::open(&config.tls, Some(role))?;
+    let local = local_token(&config)?;
+    // A certificate says who this is; where there is none, the local token does.
+    let token = local.clone().filter(|_| identity.is_none());
+    let introduction = Introduction::new(token).named(&format!("role {}", role.name()));
     let nats = connect(&config, role).await?;
     let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
     let journal = Journal::connect(&nats, options).await?;
@@ -75,8 +84,10 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     }
     Ok(Context {
         role,
-        channels: Channels::new(config.endpoints.clone(), identity.clone()),
+        channels: Channels::new(config.endpoints.clone(), identity.clone())
+            .introduced_as(introduction, config.tls.allow_plaintext),
         identity,
+        local,
         journal,
         nats,
         keyring: Arc::new(keyring),
@@ -93,6 +104,18 @@ fn keyring(config: &Config, role: Role) -> Result<Keyring, Error> {
             .map_err(|error| Error::Configuration(format!("sealing: {error}"))),
         Role::Profile | Role::Locator | Role::Sync | Role::Crm => config.sealing.keyring(),
     }
+}
+
+/// The local token, made by the first role that needs it.
+fn local_token(config: &Config) -> Result<Option<Arc<TokenFile>>, Error> {
+    let Some(file) = config.local_token_file() else {
+        if config.tls.is_on() {
+            return Ok(None);
+        }
+        let rule = "must be set: there is no home folder to keep it in, and without [tls] roles know each other by it";
+        return Err(Error::Configuration(format!("access.token_file: {rule}")));
+    };
+    TokenFile::open_or_make("access.token_file", &file).map(|token| Some(Arc::new(token)))
 }
 
 async fn connect(config: &Config, role: Role) -> Result<async_nats::Client, Error> {

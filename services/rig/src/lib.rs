@@ -2,6 +2,7 @@
 
 mod access;
 pub mod actor;
+pub mod caller;
 pub mod channel;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod telemetry;
 pub mod wire;
 
 pub use access::access;
+pub use caller::Caller;
 pub use channel::Channels;
 pub use config::Config;
 pub use context::{Context, Role, shutdown_signal, start};

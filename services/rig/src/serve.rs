@@ -1,14 +1,17 @@
-//! Serving gRPC with health and reflection.
+//! Serving gRPC with health and reflection, behind the gate.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use postroad_core::fault::{Code, Report};
 use tonic::{
     service::Routes,
     transport::{Channel, Server},
 };
 
-use crate::{Context, Error, Peer, listener::Listener, status};
+use crate::{
+    Context, Error,
+    caller::{Gate, admit},
+    listener::Listener,
+};
 
 /// How long calls that are under way at shutdown may take to end; then they are cut, because a caller that holds a
 /// stream open must not hold up the role.
@@ -28,9 +31,9 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         .build_v1()
         .map_err(|error| failed("reflection".to_owned())(Box::new(error)))?;
     routes = routes.add_service(health).add_service(reflection);
-    if context.identity.is_some() {
-        routes = routes.into_axum_router().layer(axum::middleware::from_fn(require_certificate)).into();
-    }
+    let gate = Arc::new(Gate::open(&context.config, context.local.clone())?);
+    context.tasks.spawn("audit", Arc::clone(&gate).summarize(context.shutdown.clone()));
+    routes = routes.into_axum_router().layer(axum::middleware::from_fn_with_state(Arc::clone(&gate), admit)).into();
     let listener = Listener::bind(listen, context.identity.clone()).await.map_err(|error| {
         failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error))
     })?;
@@ -44,26 +47,15 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         shutdown.cancelled().await;
         tokio::time::sleep(PARTING).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = serving => served.map_err(|error| failed("gRPC".to_owned())(Box::new(error))),
         () = parted => {
             tracing::warn!(role = context.role.name(), seconds = PARTING.as_secs(), "calls that did not end were cut");
             Ok(())
         }
-    }
-}
-
-/// Health is for everybody: whoever watches over a role has no certificate of ours.
-async fn require_certificate(
-    axum::extract::Extension(peer): axum::extract::Extension<Peer>,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> axum::response::Response {
-    if peer.names.is_some() || request.uri().path().starts_with("/grpc.health.v1.Health/") {
-        return next.run(request).await;
-    }
-    let detail = format!("{} from {}", request.uri().path(), peer.address);
-    status::failed(&Report::new(Code::CertificateRequired, detail)).into_http()
+    };
+    gate.end();
+    served
 }
 
 /// Whether the role behind a channel says that it serves.

@@ -38,7 +38,7 @@ async fn without_a_certificate_a_caller_sees_health_and_nothing_else() {
     assert!(is_serving(channel.clone()).await.unwrap());
     let refused = who_am_i(channel).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unauthenticated);
-    assert_eq!(status::fault_of(&refused).unwrap().code, Code::CertificateRequired.name());
+    assert_eq!(status::fault_of(&refused).unwrap().code, Code::CallerUnknown.name());
     let plain = Channels::new(bench.context.config.endpoints.clone(), None)
         .with(Role::Crm, &format!("http://{}", bench.context.config.crm.listen));
     assert!(is_serving(plain.to(Role::Crm).unwrap()).await.is_err(), "plaintext must not be served");

@@ -14,9 +14,8 @@ use postroad_core::{
 };
 use postroad_journal::sealing::Keyring;
 use postroad_proto::locator::v1::{Access, LocateRequest, locator_service_client::LocatorServiceClient};
-use postroad_rig::{clock, status};
+use postroad_rig::{caller::Introduced, clock, status};
 use secrecy::SecretString;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::lock::lock;
@@ -109,7 +108,7 @@ impl Places {
 /// Finds the place of a mailbox. `failed` is a location that has just failed to serve it.
 pub async fn find(
     places: &Places,
-    locator: &mut LocatorServiceClient<Channel>,
+    locator: &mut LocatorServiceClient<Introduced>,
     keyring: &Keyring,
     mailbox: &Mailbox,
     profile: &Profile,
@@ -160,7 +159,7 @@ pub async fn find(
 }
 
 async fn locate(
-    locator: &mut LocatorServiceClient<Channel>,
+    locator: &mut LocatorServiceClient<Introduced>,
     mailbox: &Mailbox,
     access: Access,
     failed: Option<&str>,

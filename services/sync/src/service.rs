@@ -8,7 +8,11 @@ use postroad_core::{
     Refusal,
     email::normalized,
     fault::{Code, Report},
-    mailbox::{AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, TrackedFolder, Trigger},
+    mailbox::{
+        AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, Mailbox, TrackedFolder, Trigger,
+    },
+    owner,
+    profile::Profile,
 };
 use postroad_proto::sync::v1::{
     AuditMailboxRequest, AuditMailboxResponse, Backfill, DrainWorkerRequest, DrainWorkerResponse,
@@ -20,7 +24,7 @@ use postroad_proto::sync::v1::{
     UntrackFolderRequest, UntrackFolderResponse, audit_mailbox_response, sync_service_server::SyncService,
     try_rules_response,
 };
-use postroad_rig::{actor, clock, status, wire};
+use postroad_rig::{Caller, actor, clock, status, wire};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +80,8 @@ pub async fn wake(worker: Arc<Worker>, nats: async_nats::Client, shutdown: Cance
 #[async_trait]
 impl SyncService for Service {
     async fn sync_now(&self, request: Request<SyncNowRequest>) -> Result<Response<SyncNowResponse>, Status> {
-        let id = self.find(&request.into_inner().mailbox)?;
+        let caller = Caller::of(&request);
+        let id = self.find(&caller, &request.into_inner().mailbox)?;
         self.call(id).await?;
         Ok(Response::new(SyncNowResponse {}))
     }
@@ -85,16 +90,21 @@ impl SyncService for Service {
         &self,
         request: Request<ExplainMessageRequest>,
     ) -> Result<Response<ExplainMessageResponse>, Status> {
+        let caller = Caller::of(&request);
         let message_id = request.into_inner().message_id;
         let wanted = normalized(&message_id);
         if wanted.is_empty() {
             return Err(status::refused(&Refusal::new(Code::FieldRequired, "message_id", "is required")));
         }
         let mut verdicts = Vec::new();
+        // Of a message that nobody has met, too: nothing is told of what is not the caller's.
+        let _ = caller.reaches_all();
         for sequence in self.worker.directory.decided(wanted) {
             let commit =
                 self.worker.journal.at::<Cycles>(sequence).await.map_err(|error| status::failed(&error.report()))?;
-            let Some((mailbox, commit)) = commit else { continue };
+            let Some((mailbox, commit)) = commit.filter(|(mailbox, _)| self.reaches(&caller, *mailbox)) else {
+                continue;
+            };
             let address = self.worker.directory.address(mailbox);
             for event in &commit.events {
                 verdicts.extend(explain(event, Some(wanted), &address, commit.sequence));
@@ -116,8 +126,9 @@ impl SyncService for Service {
         &self,
         request: Request<ListVerdictsRequest>,
     ) -> Result<Response<Self::ListVerdictsStream>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
-        let id = self.find(&request.mailbox)?;
+        let id = self.find(&caller, &request.mailbox)?;
         let since = since("since", request.since.as_ref())?;
         let address = self.worker.directory.address(id);
         let mut verdicts = Vec::new();
@@ -136,11 +147,16 @@ impl SyncService for Service {
     type TryRulesStream = Answers<TryRulesResponse>;
 
     async fn try_rules(&self, request: Request<TryRulesRequest>) -> Result<Response<Self::TryRulesStream>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let mailboxes = if request.mailbox.is_empty() {
-            self.worker.directory.mailboxes()
+            let mut all = self.worker.directory.mailboxes();
+            if !caller.reaches_all() {
+                all.retain(|id| self.reaches(&caller, *id));
+            }
+            all
         } else {
-            vec![self.find(&request.mailbox)?]
+            vec![self.find(&caller, &request.mailbox)?]
         };
         let mut settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
         let mut entries: Vec<_> = request.settings.iter().collect();
@@ -193,7 +209,8 @@ impl SyncService for Service {
         &self,
         request: Request<AuditMailboxRequest>,
     ) -> Result<Response<Self::AuditMailboxStream>, Status> {
-        let id = self.find(&request.into_inner().mailbox)?;
+        let caller = Caller::of(&request);
+        let id = self.find(&caller, &request.into_inner().mailbox)?;
         let settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
         let worker = Arc::clone(&self.worker);
         let (answers, receiver) = mpsc::channel(WAITING);
@@ -225,9 +242,9 @@ impl SyncService for Service {
         &self,
         request: Request<TrackFolderRequest>,
     ) -> Result<Response<TrackFolderResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let TrackFolderRequest { mailbox, folder, regarding_id } = request.into_inner();
-        let id = self.find(&mailbox)?;
+        let id = self.find(&caller, &mailbox)?;
         let regarding = wire::id("regarding_id", &regarding_id).map_err(|refusal| status::refused(&refusal))?;
         if !self.worker.crm.has_record(regarding).await.map_err(|refused| status::failed(&refused.report()))? {
             let rule = format!("there is no record `{regarding_id}`");
@@ -251,9 +268,9 @@ impl SyncService for Service {
         &self,
         request: Request<UntrackFolderRequest>,
     ) -> Result<Response<UntrackFolderResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let UntrackFolderRequest { mailbox, folder } = request.into_inner();
-        let id = self.find(&mailbox)?;
+        let id = self.find(&caller, &mailbox)?;
         let known = self.worker.directory.with_mailbox(id, |mailbox, _| mailbox.folders.clone()).unwrap_or_default();
         let by_name = known.iter().find(|(_, tracked)| tracked.name.eq_ignore_ascii_case(folder.trim()));
         let folder_id = by_name.map_or_else(|| folder.clone(), |(id, _)| id.clone());
@@ -265,7 +282,8 @@ impl SyncService for Service {
         &self,
         request: Request<ListFoldersRequest>,
     ) -> Result<Response<ListFoldersResponse>, Status> {
-        let id = self.find(&request.into_inner().mailbox)?;
+        let caller = Caller::of(&request);
+        let id = self.find(&caller, &request.into_inner().mailbox)?;
         let tracked = self.worker.directory.with_mailbox(id, |mailbox, _| mailbox.folders.clone()).unwrap_or_default();
         let mut folders: Vec<Folder> = self
             .folders(id)
@@ -284,9 +302,9 @@ impl SyncService for Service {
         &self,
         request: Request<RetryMessagesRequest>,
     ) -> Result<Response<RetryMessagesResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let RetryMessagesRequest { mailbox, message_id } = request.into_inner();
-        let id = self.find(&mailbox)?;
+        let id = self.find(&caller, &mailbox)?;
         let message = Some(message_id.trim().to_owned()).filter(|message| !message.is_empty());
         let events = self.administer(&actor, id, &AdminCommand::Retry { message }).await?;
         let count =
@@ -300,9 +318,9 @@ impl SyncService for Service {
         &self,
         request: Request<PauseBackfillRequest>,
     ) -> Result<Response<PauseBackfillResponse>, Status> {
-        let actor = actor::of(&request);
+        let (caller, actor) = (Caller::of(&request), actor::of(&request));
         let PauseBackfillRequest { mailbox, resume } = request.into_inner();
-        let id = self.find(&mailbox)?;
+        let id = self.find(&caller, &mailbox)?;
         self.administer(&actor, id, &AdminCommand::PauseBackfill(!resume)).await?;
         self.call(id).await?;
         Ok(Response::new(PauseBackfillResponse {}))
@@ -312,7 +330,8 @@ impl SyncService for Service {
         &self,
         request: Request<GetProgressRequest>,
     ) -> Result<Response<GetProgressResponse>, Status> {
-        let id = self.find(&request.into_inner().mailbox)?;
+        let caller = Caller::of(&request);
+        let id = self.find(&caller, &request.into_inner().mailbox)?;
         let progress = self.worker.directory.with_mailbox(id, |mailbox, _| {
             let sync = &mailbox.sync;
             GetProgressResponse {
@@ -397,10 +416,21 @@ fn unanswered(error: String) -> Status {
 }
 
 impl Service {
-    fn find(&self, name: &str) -> Result<Uuid, Status> {
-        self.worker.directory.find(name).ok_or_else(|| {
-            status::refused(&Refusal::new(Code::NotFound, "mailbox", format!("there is no mailbox `{name}`")))
-        })
+    /// A mailbox that a caller asks for. Whoever reaches his own only is not told whether others exist.
+    fn find(&self, caller: &Caller, name: &str) -> Result<Uuid, Status> {
+        match self.worker.directory.find(name) {
+            Some(id) if self.reaches(caller, id) => Ok(id),
+            None if caller.reaches_all() => {
+                Err(status::refused(&Refusal::new(Code::NotFound, "mailbox", format!("there is no mailbox `{name}`"))))
+            }
+            _ => Err(caller.denied("mailbox", name)),
+        }
+    }
+
+    /// Whether a call may be about a mailbox. One that is gone is nobody's.
+    fn reaches(&self, caller: &Caller, id: Uuid) -> bool {
+        let own = |mailbox: &Mailbox, profile: Option<&Profile>| caller.reaches(owner::of_mailbox(mailbox, profile));
+        self.worker.directory.with_mailbox(id, own).unwrap_or_else(|| caller.reaches_all())
     }
 
     /// Wakes the owner of a mailbox.

@@ -21,9 +21,8 @@ use postroad_journal::{Actor, Journal, sealing::Keyring};
 use postroad_proto::{
     crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient,
 };
-use postroad_rig::{Context, Error, Role, clock};
+use postroad_rig::{Context, Error, Role, caller::Introduced, clock};
 use tokio::sync::{Notify, mpsc};
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::{
@@ -60,7 +59,7 @@ pub struct Worker {
     /// Opens sealed passwords.
     pub keyring: Arc<Keyring>,
     /// The locator.
-    pub locator: LocatorServiceClient<Channel>,
+    pub locator: LocatorServiceClient<Introduced>,
     /// The CRM.
     pub crm: Arc<dyn Crm>,
     /// Where mailboxes were found lately.
@@ -127,7 +126,7 @@ impl Worker {
         let name = format!("sync-{}", Uuid::now_v7().simple());
         let (directory, changes) = Directory::new();
         let limit = 64 * 1024 * 1024;
-        let crm = CrmServiceClient::new(context.channels.to(Role::Crm)?).max_decoding_message_size(limit);
+        let crm = CrmServiceClient::new(context.channels.introduced(Role::Crm)?).max_decoding_message_size(limit);
         Ok(Self {
             started_at: clock::now(),
             actor: Actor::new(format!("role sync, worker {name}")),
@@ -136,7 +135,7 @@ impl Worker {
             ownership: Arc::new(Ownership::new(context, &name)),
             journal: context.journal.clone(),
             keyring: Arc::clone(&context.keyring),
-            locator: LocatorServiceClient::new(context.channels.to(Role::Locator)?),
+            locator: LocatorServiceClient::new(context.channels.introduced(Role::Locator)?),
             crm: Arc::new(crm),
             places: Places::default(),
             exchange: Ews::new(config.sync.max_response_bytes, &config.network)

@@ -4,6 +4,7 @@
 //! - `stage`: what the checks talk to, and what they make
 //! - `promotion`, `lookup`, `tracking`, `outbox`: the checks
 
+use postroad_rig::caller::Introduction;
 use serde::Serialize;
 
 mod lookup;
@@ -66,8 +67,8 @@ macro_rules! checks {
 ///
 /// # Errors
 /// The endpoint is no URL.
-pub async fn run(endpoint: &str) -> Result<Vec<Check>, tonic::transport::Error> {
-    let stage = Stage::new(endpoint)?;
+pub async fn run(endpoint: &str, introduction: Introduction) -> Result<Vec<Check>, tonic::transport::Error> {
+    let stage = Stage::new(endpoint, introduction)?;
     let stage = &stage;
     Ok(checks! { stage;
         "settings are told, or the call is left out" => lookup::settings;

@@ -1,11 +1,12 @@
 //! `conformance`: checks whether a CRM keeps the guarantees of `crm.proto`.
 #![expect(clippy::print_stdout, reason = "a program that prints its findings")]
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use comfy_table::{Table, presets};
 use conformance::{Check, Outcome};
+use postroad_rig::caller::{Introduction, TokenFile};
 
 /// Checks whether a CRM keeps the guarantees of crm.proto
 #[derive(Parser, Debug)]
@@ -18,6 +19,9 @@ struct Arguments {
     /// Where the CRM is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7405")]
     endpoint: String,
+    /// A file with the token that the CRM wants to see, such as Postroad's local token
+    #[arg(long, env = "POSTROAD_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<std::path::PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +30,14 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let checks = match conformance::run(&arguments.endpoint).await {
+    let token = match arguments.token_file.map(|file| TokenFile::open("--token-file", &file)).transpose() {
+        Ok(token) => token,
+        Err(error) => {
+            anstream::eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let checks = match conformance::run(&arguments.endpoint, Introduction::new(token.map(Arc::new))).await {
         Ok(checks) => checks,
         Err(error) => {
             anstream::eprintln!("--endpoint {}: {error}", arguments.endpoint);

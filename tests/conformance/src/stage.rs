@@ -5,10 +5,11 @@ use postroad_proto::crm::v1::{
     Record, RecordKind, SaveRecordRequest, SendEmailRequest, SendHeader, crm_service_client::CrmServiceClient,
     promote_email_request::Part, send_email_request::Part as SendPart,
 };
+use postroad_rig::caller::{Introduced, Introduction};
 use sha2::{Digest as _, Sha256};
 use tonic::{
     Status,
-    transport::{Channel, Endpoint, Error},
+    transport::{Endpoint, Error},
 };
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ const PIECE: usize = 1024 * 1024;
 
 /// A CRM that is checked.
 pub struct Stage {
-    client: CrmServiceClient<Channel>,
+    client: CrmServiceClient<Introduced>,
     run: String,
 }
 
@@ -58,13 +59,16 @@ impl Message {
 
 impl Stage {
     /// A CRM at an endpoint; nothing is connected yet.
-    pub fn new(endpoint: &str) -> Result<Self, Error> {
+    pub fn new(endpoint: &str, introduction: Introduction) -> Result<Self, Error> {
         let channel = Endpoint::from_shared(endpoint.to_owned())?.connect_lazy();
-        Ok(Self { client: CrmServiceClient::new(channel), run: Uuid::now_v7().simple().to_string() })
+        Ok(Self {
+            client: CrmServiceClient::with_interceptor(channel, introduction),
+            run: Uuid::now_v7().simple().to_string(),
+        })
     }
 
     /// The client.
-    pub fn crm(&self) -> CrmServiceClient<Channel> {
+    pub fn crm(&self) -> CrmServiceClient<Introduced> {
         self.client.clone()
     }
 

@@ -11,7 +11,7 @@ use postroad_crm::{
 };
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::crm_service_server::CrmServiceServer;
-use postroad_rig::Tasks;
+use postroad_rig::{Tasks, caller::Introduction};
 use tokio_util::sync::CancellationToken;
 
 /// Serves the built-in store over memory; gives its endpoint. The services over NATS are tested with it in the system's scenarios.
@@ -41,7 +41,7 @@ async fn serve(most: u64, shutdown: &CancellationToken) -> String {
 async fn the_built_in_store_keeps_every_guarantee() {
     let shutdown = CancellationToken::new();
     let endpoint = serve(64 << 20, &shutdown).await;
-    for check in conformance::run(&endpoint).await.unwrap() {
+    for check in conformance::run(&endpoint, Introduction::default()).await.unwrap() {
         assert_eq!(check.outcome, Outcome::Passed, "{}", check.name);
     }
     shutdown.cancel();
@@ -52,10 +52,10 @@ async fn what_is_not_kept_is_found_out() {
     let shutdown = CancellationToken::new();
     // A store that takes nothing larger than a megabyte cannot give back what is larger.
     let endpoint = serve(1 << 20, &shutdown).await;
-    let checks = conformance::run(&endpoint).await.unwrap();
+    let checks = conformance::run(&endpoint, Introduction::default()).await.unwrap();
     let contents = checks.iter().find(|check| check.name.starts_with("contents come back")).unwrap();
     assert!(matches!(contents.outcome, Outcome::Failed(_)), "{contents:?}");
-    let nobody = conformance::run("http://127.0.0.1:1").await.unwrap();
+    let nobody = conformance::run("http://127.0.0.1:1", Introduction::default()).await.unwrap();
     assert!(nobody.iter().all(|check| matches!(check.outcome, Outcome::Failed(_))));
     shutdown.cancel();
 }

@@ -87,7 +87,7 @@ impl Figures {
     }
 
     /// Looks into the CRM again and again, and notes when each message is first there.
-    pub fn look_out(&self, mut crm: CrmServiceClient<tonic::transport::Channel>) -> Lookout {
+    pub fn look_out(&self, mut crm: CrmServiceClient<postroad_rig::caller::Introduced>) -> Lookout {
         let figures = self.clone();
         let task = tokio::spawn(async move {
             loop {

@@ -138,9 +138,10 @@ impl Worker {
         let key = folder.path().join("sealing.key");
         std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").map_err(|error| failed(&error))?;
         let text = format!(
-            "[nats]\nurl = \"{}\"\n[sealing]\nkey_file = \"{}\"\n[sync]\nlisten = \"127.0.0.1:{port}\"\nsnapshot_commits = 1\n",
+            "[nats]\nurl = \"{}\"\n[sealing]\nkey_file = \"{}\"\n[access]\ntoken_file = \"{}\"\n[sync]\nlisten = \"127.0.0.1:{port}\"\nsnapshot_commits = 1\n",
             nats.url(),
-            key.display()
+            key.display(),
+            folder.path().join("token").display()
         );
         std::fs::write(folder.path().join("postroad.toml"), text).map_err(|error| failed(&error))?;
         Ok(Self { program, folder, port })

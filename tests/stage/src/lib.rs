@@ -5,12 +5,14 @@
 
 pub mod authority;
 pub mod binaries;
+pub mod issuer;
 pub mod nats;
 pub mod ports;
 pub mod process;
 pub mod smtp;
 
 pub use authority::Authority;
+pub use issuer::Issuer;
 pub use nats::Nats;
 pub use process::Process;
 

@@ -1,12 +1,13 @@
 //! Starting everything, killing parts of it, and talking to it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use postroad_proto::{
     alert::v1::alert_service_client::AlertServiceClient, crm::v1::crm_service_client::CrmServiceClient,
     mailbox::v1::mailbox_service_client::MailboxServiceClient,
     profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
 };
+use postroad_rig::caller::{Introduced, Introduction, TokenFile};
 use stage::{
     Nats, Process,
     binaries::binaries,
@@ -89,6 +90,15 @@ impl Default for Options {
     }
 }
 
+/// What a deployment has besides.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Sections at the end of the configuration.
+    pub sections: String,
+    /// What the roles log; empty is their default.
+    pub log: String,
+}
+
 /// Why the stage could not be set.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -130,12 +140,20 @@ pub struct Deployment {
     workers: Vec<Process>,
     /// Hosts of the regions that the DNS does not have.
     hosts: Vec<String>,
+    /// The local token, by which the roles and the tests know each other.
+    token: Arc<TokenFile>,
+    extras: Extras,
     folder: TempDir,
 }
 
 impl Deployment {
     /// Starts everything and waits until each role serves.
     pub async fn start(organization: mockex::Options, options: Options) -> Result<Self, Error> {
+        Self::start_with(organization, options, Extras::default()).await
+    }
+
+    /// The same with further settings.
+    pub async fn start_with(organization: mockex::Options, options: Options, extras: Extras) -> Result<Self, Error> {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
         let nats = Nats::start(nats::Options::default()).await?;
@@ -150,8 +168,11 @@ impl Deployment {
         let folder = TempDir::with_prefix("postroad-stage-")?;
         let free = ports::free(Role::ALL.len())?;
         let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free).collect();
+        let token = TokenFile::open_or_make("access.token_file", &folder.path().join("token"));
+        let token = Arc::new(token.map_err(|error| Error::Other(error.to_string()))?);
+        let (roles, workers) = (BTreeMap::new(), Vec::new());
         let mut deployment =
-            Self { nats, exchange, relay, postroad, roles: BTreeMap::new(), ports, workers: Vec::new(), hosts, folder };
+            Self { nats, exchange, relay, postroad, roles, ports, workers, hosts, token, extras, folder };
         deployment.write_config(&options)?;
         for role in Role::ALL {
             let process = deployment.spawn(role)?;
@@ -260,28 +281,28 @@ impl Deployment {
     }
 
     /// Profiles.
-    pub fn profiles(&self) -> ProfileServiceClient<Channel> {
-        ProfileServiceClient::new(self.channel(Role::Profile))
+    pub fn profiles(&self) -> ProfileServiceClient<Introduced> {
+        ProfileServiceClient::new(self.introduced(Role::Profile))
     }
 
     /// Mailboxes.
-    pub fn mailboxes(&self) -> MailboxServiceClient<Channel> {
-        MailboxServiceClient::new(self.channel(Role::Profile))
+    pub fn mailboxes(&self) -> MailboxServiceClient<Introduced> {
+        MailboxServiceClient::new(self.introduced(Role::Profile))
     }
 
     /// The CRM.
-    pub fn crm(&self) -> CrmServiceClient<Channel> {
-        CrmServiceClient::new(self.channel(Role::Crm))
+    pub fn crm(&self) -> CrmServiceClient<Introduced> {
+        CrmServiceClient::new(self.introduced(Role::Crm))
     }
 
     /// Synchronization.
-    pub fn sync(&self) -> SyncServiceClient<Channel> {
-        SyncServiceClient::new(self.channel(Role::Sync))
+    pub fn sync(&self) -> SyncServiceClient<Introduced> {
+        SyncServiceClient::new(self.introduced(Role::Sync))
     }
 
     /// Alerts.
-    pub fn alerts(&self) -> AlertServiceClient<Channel> {
-        AlertServiceClient::new(self.channel(Role::Alert))
+    pub fn alerts(&self) -> AlertServiceClient<Introduced> {
+        AlertServiceClient::new(self.introduced(Role::Alert))
     }
 
     /// Stops the roles by SIGTERM; gives those that had to be killed.
@@ -299,14 +320,32 @@ impl Deployment {
         let config = self.config().display().to_string();
         let log = self.log_file(role);
         let arguments = [role.name(), "--config", config.as_str()];
-        Ok(Process::start(&self.postroad, &arguments, &[], &log)?)
+        let filter = [("POSTROAD_LOG", self.extras.log.as_str())];
+        let variables = if self.extras.log.is_empty() { &[][..] } else { &filter };
+        Ok(Process::start(&self.postroad, &arguments, variables, &log)?)
     }
 
     fn log_file(&self, role: Role) -> PathBuf {
         self.folder.path().join(format!("{}.log", role.name()))
     }
 
-    fn channel(&self, role: Role) -> Channel {
+    fn introduced(&self, role: Role) -> Introduced {
+        let introduction = Introduction::new(Some(Arc::clone(&self.token))).named("test");
+        Introduced::new(self.channel(role), introduction)
+    }
+
+    /// The port of a role.
+    pub fn port(&self, role: Role) -> u16 {
+        self.ports.get(&role).copied().unwrap_or_default()
+    }
+
+    /// The local token.
+    pub fn token(&self) -> &TokenFile {
+        &self.token
+    }
+
+    /// A connection to a role, for callers who say themselves who they are.
+    pub fn channel(&self, role: Role) -> Channel {
         let port = self.ports.get(&role).copied().unwrap_or_default();
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
         endpoint.unwrap_or_else(|_| Endpoint::from_static("http://127.0.0.1:1")).connect_lazy()
@@ -329,15 +368,16 @@ impl Deployment {
         // The port is in the regions' URLs.
         let hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"127.0.0.1:443\"\n")).collect();
         let text = format!(
-            "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
+            "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[access]\ntoken_file = \"{token}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
              [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
              \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
              ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
              poll_ms = {poll}\nnotifications = {notifications}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
              last_probe_ms = 60000\nlease_ms = {lease}\nsnapshot_commits = {commits}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
-             port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n",
+             port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n\n{sections}",
             nats = self.nats.url(),
             key = key.display(),
+            token = self.token.path().display(),
             profile = listen(Role::Profile),
             locator = listen(Role::Locator),
             autodiscover = self.exchange.autodiscover_port(),
@@ -355,6 +395,7 @@ impl Deployment {
             relay = self.relay.port(),
             anchors = anchors.display(),
             crm = listen(Role::Crm),
+            sections = self.extras.sections,
         );
         std::fs::write(self.config(), text)?;
         Ok(())

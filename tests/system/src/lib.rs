@@ -8,6 +8,6 @@ mod mail;
 mod people;
 pub mod scene;
 
-pub use deployment::{Deployment, Error, Options, Role};
+pub use deployment::{Deployment, Error, Extras, Options, Role};
 pub use mail::{letter, message_id};
 pub use people::{Account, SetUp};

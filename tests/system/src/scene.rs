@@ -14,7 +14,7 @@ use postroad_proto::{
 use prost_types::FieldMask;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Account, Deployment, Error, Options, SetUp, activities, letter, message_id};
+use crate::{Account, Deployment, Error, Extras, Options, SetUp, activities, letter, message_id};
 
 /// The profile of every scene.
 pub const PROFILE: &str = "Contoso";
@@ -42,9 +42,14 @@ impl Scene {
 
     /// An organisation with the profile and nothing else.
     pub async fn open(organization: mockex::Options, options: Options) -> Result<Self, Error> {
+        Self::open_with(organization, options, Extras::default()).await
+    }
+
+    /// The same with further settings.
+    pub async fn open_with(organization: mockex::Options, options: Options, extras: Extras) -> Result<Self, Error> {
         let service = organization.service_account.clone();
         let account = Account { user_name: service.principal_name, password: service.password };
-        let deployment = Deployment::start(organization, options).await?;
+        let deployment = Deployment::start_with(organization, options, extras).await?;
         let scene = Self { deployment, account };
         scene.set_up().profile().await?;
         Ok(scene)

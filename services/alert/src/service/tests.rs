@@ -1,5 +1,6 @@
 use postroad_core::{fault::Code, mailbox, profile};
 use postroad_proto::alert::v1::{self as sent, Alert, AlertFilter};
+use postroad_rig::caller::Scope;
 
 use super::*;
 use crate::fixture::{Log, at, failed, profile_id, succeeded};
@@ -30,14 +31,21 @@ impl Stage {
     }
 
     async fn list(&self, request: ListAlertsRequest) -> Result<(Vec<Alert>, String), Status> {
-        let answer = self.service.list_alerts(Request::new(request)).await?.into_inner();
+        let answer = self.service.list_alerts(by(Scope::Everything, request)).await?.into_inner();
         Ok((answer.alerts, answer.next_page_token))
     }
 
     async fn watch(&self, filter: AlertFilter) -> BoxStream<'static, Result<WatchAlertsResponse, Status>> {
-        let request = Request::new(WatchAlertsRequest { filter: Some(filter) });
+        let request = by(Scope::Everything, WatchAlertsRequest { filter: Some(filter) });
         self.service.watch_alerts(request).await.unwrap().into_inner()
     }
+}
+
+/// A request that came through the gate.
+fn by<T>(scope: Scope, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(Caller::new(postroad_journal::Actor::new("test"), scope));
+    request
 }
 
 async fn next(watch: &mut BoxStream<'static, Result<WatchAlertsResponse, Status>>) -> Alert {

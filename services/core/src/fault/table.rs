@@ -383,10 +383,26 @@ rows! {
         "A certificate of Postroad's own ends soon, or has ended"
         "It was not renewed; whatever renews certificates does not run, or writes to another file"
         "Renew the certificate; the new file is read by itself";
-    CertificateRequired "CERTIFICATE_REQUIRED" Permanent Input Operator OnChange
-        "The caller did not say who it is"
-        "The call came without a client certificate, or through a proxy that drops it"
-        "Set certificate_file, key_file and authority_file under [tls] of the caller";
+    CallerUnknown "CALLER_UNKNOWN" Permanent Deployment Operator OnChange
+        "The call did not say who makes it"
+        "It came with neither a token nor a client certificate: the file of the local token was not found or cannot be read by this user, or a proxy dropped it"
+        "On the machine where Postroad runs, name its configuration by --config, as the user that it runs as; elsewhere put an access token of your issuer into a file and name that by --token-file or POSTROAD_TOKEN_FILE, or set a client certificate under [tls]";
+    AccessTokenRefused "ACCESS_TOKEN_REFUSED" Permanent Deployment Operator OnChange
+        "The token that came with the call does not hold"
+        "It has expired, was made by another issuer or for another audience, or is the local token of another deployment"
+        "Get a new access token for the audience of [access.oidc]; for the local token, name the configuration of the very deployment by --config";
+    AccessDenied "ACCESS_DENIED" Permanent Deployment Operator OnChange
+        "The caller may not do this"
+        "What the caller was granted does not include it"
+        "Ask an administrator of Postroad to grant what the detail names: in the issuer's claim, or under [access] of the configuration";
+    IssuerUnavailable "ISSUER_UNAVAILABLE" Transient Deployment Operator Growing
+        "The keys of the issuer of access tokens cannot be had"
+        "The issuer does not answer, its certificate is not trusted, or access.oidc.issuer is not its name"
+        "Check that access.oidc.issuer answers below /.well-known/openid-configuration from where Postroad runs, and set access.oidc.authority_file for a private authority; meanwhile the local token and client certificates still count";
+    CallUnknown "CALL_UNKNOWN" Permanent Deployment Operator OnChange
+        "There is no such call"
+        "The caller belongs to another version of Postroad, or means another server"
+        "Use the command line of the same version as the roles, and check the endpoints";
     NotificationFailed "NOTIFICATION_FAILED" Transient Deployment Operator Growing
         "The notification mail could not be sent"
         "The SMTP relay is unreachable or refuses the message"

@@ -17,6 +17,7 @@ use crate::{
     session::Global,
 };
 
+mod access;
 mod certificates;
 mod durability;
 mod nats;
@@ -143,7 +144,14 @@ async fn checks(global: &Global) -> Vec<Check> {
         }
     };
     checks.push(certificates::check(identity.as_ref(), postroad_rig::clock::now()));
-    let channels = Channels::new(config.endpoints.clone(), identity);
+    checks.extend(access::check(&config).await);
+    let channels = match global.introduced(Channels::new(config.endpoints.clone(), identity), &config) {
+        Ok(channels) => channels,
+        Err(failure) => {
+            checks.push(Check::problem("token", &failure));
+            return checks;
+        }
+    };
     let connection = Connection::new(channels, &global.server, &global.actor());
     for role in Role::ALL {
         let health = roles::health(&connection, role).await;
@@ -228,7 +236,13 @@ mod tests {
     async fn an_invalid_configuration_is_all_that_is_said() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[nats]\nreplica = 1\n").unwrap();
-        let global = Global { config: Some(file.path().to_owned()), json: false, server: Vec::new(), actor: None };
+        let global = Global {
+            config: Some(file.path().to_owned()),
+            json: false,
+            server: Vec::new(),
+            token_file: None,
+            actor: None,
+        };
         let checks = Box::pin(checks(&global)).await;
         assert_eq!((checks.len(), checks[0].state), (1, State::Problem));
         assert!(checks[0].found.contains("replica"), "{checks:?}");

@@ -107,7 +107,13 @@ mod tests {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("[alert]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
-        let global = Global { config: Some(file.path().to_owned()), json: true, server: Vec::new(), actor: None };
+        let global = Global {
+            config: Some(file.path().to_owned()),
+            json: true,
+            server: Vec::new(),
+            token_file: None,
+            actor: None,
+        };
         let failure = Health { role: Role::Alert }.run(&global).await.unwrap_err();
         assert_eq!(failure.exit(), Exit::Unreachable);
     }

@@ -2,19 +2,27 @@
 
 use postroad_core::{Refusal, fault::Code, mailbox::Mailbox};
 use postroad_proto::mailbox::v1::MailboxSelection;
-use postroad_rig::status;
+use postroad_rig::{Caller, status};
 use tonic::Status;
 
-use crate::{directory::Directory, registry::not_found};
+use crate::registry::{Registry, not_found};
 
-/// The selected mailboxes by the name they were selected with; `None` where there is none of this name.
+/// A mailbox, or why there is none, by the name that it was selected with.
+pub type Selected = (String, Result<Mailbox, Status>);
+
+/// The selected mailboxes by the name they were selected with; an error where there is none of this name, or it is not the caller's.
+/// All mailboxes, and those of a profile, are the caller's among them.
 pub fn select(
-    directory: &Directory,
+    registry: &Registry,
+    caller: &Caller,
     selection: Option<MailboxSelection>,
-) -> Result<Vec<(String, Option<Mailbox>)>, Status> {
+) -> Result<Vec<Selected>, Status> {
     let selection = selection.unwrap_or_default();
-    let of = |mailboxes: Vec<Mailbox>| {
-        mailboxes.into_iter().map(|mailbox| (mailbox.settings.address.to_string(), Some(mailbox))).collect()
+    let of = |mut mailboxes: Vec<Mailbox>| {
+        if !caller.reaches_all() {
+            mailboxes.retain(|mailbox| registry.reaches(caller, mailbox));
+        }
+        mailboxes.into_iter().map(|mailbox| (mailbox.settings.address.to_string(), Ok(mailbox))).collect()
     };
     let ways = usize::from(!selection.mailboxes.is_empty())
         + usize::from(!selection.profile.trim().is_empty())
@@ -24,12 +32,20 @@ pub fn select(
         return Err(status::refused(&Refusal::new(Code::FieldRequired, "selection", rule)));
     }
     if selection.all {
-        return Ok(of(directory.mailboxes(None)));
+        return Ok(of(registry.directory.mailboxes(None)));
     }
     if !selection.mailboxes.is_empty() {
-        return Ok(selection.mailboxes.into_iter().map(|name| (name.clone(), directory.mailbox(&name))).collect());
+        let find = |name: String| match registry.mailbox(caller, "selection.mailboxes", &name) {
+            // Whoever names what is not his is denied the whole call.
+            Err(denied) if denied.code() == tonic::Code::PermissionDenied => Err(denied),
+            found => Ok((name, found)),
+        };
+        return selection.mailboxes.into_iter().map(find).collect();
     }
     let name = selection.profile;
-    let profile = directory.profile(&name).ok_or_else(|| not_found("selection.profile", "profile", &name))?;
-    Ok(of(directory.mailboxes(Some(profile.id))))
+    match registry.directory.profile(&name) {
+        Some(profile) => Ok(of(registry.directory.mailboxes(Some(profile.id)))),
+        None if caller.reaches_all() => Err(not_found("selection.profile", "profile", &name)),
+        None => Err(caller.denied("profile", &name)),
+    }
 }

@@ -8,14 +8,15 @@ use postroad_proto::{
     locator::v1::{ExplainRequest, explain_response},
     profile::v1::{LocateMailboxRequest, LocateMailboxResponse, locate_mailbox_response},
 };
-use postroad_rig::status;
+use postroad_rig::{Caller, status};
 use tonic::Status;
 
-use crate::registry::{Registry, not_found};
+use crate::registry::Registry;
 
 /// Asks the locator about a mailbox of a profile, attached to it or not.
 pub async fn run(
     registry: &Arc<Registry>,
+    caller: &Caller,
     request: LocateMailboxRequest,
 ) -> Result<impl Stream<Item = Result<LocateMailboxResponse, Status>> + use<>, Status> {
     let address =
@@ -23,13 +24,17 @@ pub async fn run(
     let mailbox = registry.directory.mailbox(address.as_str());
     let profile = match request.profile.trim() {
         "" => {
+            if mailbox.as_ref().map_or_else(|| !caller.reaches_all(), |mailbox| !registry.reaches(caller, mailbox)) {
+                return Err(caller.denied("mailbox", address.as_str()));
+            }
             let attached = mailbox.as_ref().and_then(|mailbox| mailbox.settings.profile_id);
             attached.and_then(|id| registry.directory.profile_by_id(id)).ok_or_else(|| {
                 let rule = format!("{address} is attached to no profile; name the profile to locate it with");
                 status::refused(&Refusal::new(Code::FieldRequired, "profile", rule))
             })?
         }
-        name => registry.directory.profile(name).ok_or_else(|| not_found("profile", "profile", name))?,
+        // Its account asks, for whatever mailbox.
+        name => registry.profile(caller, "profile", name)?,
     };
     let mailbox = mailbox.filter(|mailbox| mailbox.settings.profile_id == Some(profile.id));
     let access = postroad_rig::access(&profile, mailbox.as_ref(), registry.directory.domains_of(profile.id));

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, codegen::http::uri::PathAndQuery, transport::Channel};
 
+/// The call by which a caller sees how he is seen; for the role sync, and people who are named below.
+const WHO: &str = "/postroad.crm.v1.CrmService/GetRecord";
+
 /// A role that runs, and the folder of its certificates.
 pub struct Bench {
     pub context: Context,
@@ -32,7 +35,8 @@ impl Bench {
         std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
         let text = format!(
             "{}[nats]\nurl = \"{}\"\n[sealing]\nkey_file = \"{}\"\n[crm]\nlisten = \"127.0.0.1:{port}\"\n[endpoints]\n\
-             crm = \"https://127.0.0.1:{port}\"\nsync = \"https://127.0.0.1:{port}\"\n{settings}",
+             crm = \"https://127.0.0.1:{port}\"\nsync = \"https://127.0.0.1:{port}\"\n[access.certificates]\n\
+             readers = [\"ada@contoso.example\", \"x@y.example\"]\n{settings}",
             files.section(),
             nats.url(),
             key.display(),
@@ -41,7 +45,7 @@ impl Bench {
         let context = postroad_rig::start(config.into(), Role::Crm, CancellationToken::new()).await.unwrap();
         let serving = context.clone();
         context.tasks.spawn("server", async move {
-            let router = axum::Router::new().route("/test.Mirror/Who", post(who));
+            let router = axum::Router::new().route(WHO, post(who));
             postroad_rig::serve(&serving, serving.config.crm.listen, router.into(), &[]).await
         });
         let bench = Self { context, folder, _nats: nats };
@@ -74,7 +78,7 @@ pub fn identity(folder: &Path, issued: Option<&Issued>, authorities: &[&Authorit
 pub async fn who_am_i(channel: Channel) -> Result<String, Status> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.map_err(|error| Status::from_error(error.into()))?;
-    let path = PathAndQuery::from_static("/test.Mirror/Who");
+    let path = PathAndQuery::from_static(WHO);
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     match client.unary(tonic::Request::new(()), path, codec).await {
         Err(status) if status.code() == Code::DataLoss => Ok(status.message().to_owned()),

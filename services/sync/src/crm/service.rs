@@ -12,8 +12,8 @@ use postroad_proto::crm::v1::{
     ListOutboxRequest, PromoteEmailRequest, PromoteHeader, ReadContentRequest, ReportDeliveryRequest,
     UntrackEmailRequest, WatchOutboxRequest, crm_service_client::CrmServiceClient, promote_email_request::Part,
 };
-use postroad_rig::status;
-use tonic::{Code as Grpc, Status, transport::Channel};
+use postroad_rig::{caller::Introduced, status};
+use tonic::{Code as Grpc, Status};
 use uuid::Uuid;
 
 use super::{Crm, Delivery, Lookup, Matches, Queued, Refused, unavailable, wire};
@@ -34,7 +34,7 @@ fn silent(error: &Status) -> Refused {
 }
 
 #[async_trait]
-impl Crm for CrmServiceClient<Channel> {
+impl Crm for CrmServiceClient<Introduced> {
     async fn settings(&self) -> Result<Settings, Refused> {
         match self.clone().get_settings(GetSettingsRequest {}).await {
             Ok(answer) => {
