@@ -10,6 +10,7 @@ pub mod autodiscover;
 pub mod email;
 pub mod fault;
 pub mod invariant;
+pub mod latency;
 pub mod location;
 pub mod mailbox;
 pub mod name;

@@ -14,6 +14,7 @@ use crate::{EmailAddress, fault::Report, profile::Sealed};
 mod acceptance;
 mod administration;
 mod backfill;
+mod condition;
 mod cycle;
 mod draft;
 mod event;
@@ -29,6 +30,7 @@ mod verdict;
 pub use acceptance::{Acceptance, Facts, Mark, Place, Recipient, Rejection, judge, queue_items};
 pub use administration::{AdminCommand, AdminFacts, Administration, ProfileFacts};
 pub use backfill::{Backfill, BackfillStep, From};
+pub use condition::Condition;
 pub use cycle::{Amendment, CycleCommand, CycleFacts, Cycles, Disposed, FolderCursor, ItemOutcome, ItemResult, Page};
 pub use draft::{Draft, FIELDS};
 pub use event::Event;
@@ -38,7 +40,7 @@ pub use folder::TrackedFolder;
 pub use reconsideration::{Reconsidered, Trial, reconsider, retry};
 pub use schedule::{Due, Polling, due, is_first_of_hour};
 pub use sending::{Confirmation, SendCommand, SendEvent, Sending, Stage};
-pub use timeline::{fact_sentences, reason_sentence, sentences, verdict_sentence};
+pub use timeline::{fact_sentences, fault_of, reason_sentence, sentences, verdict_sentence};
 pub use verdict::{Decision, Disposal, Item, Listed, RULE_VERSION, Reason, Verdict, judge_listed};
 
 /// Whose mailbox it is (spec §2.6).

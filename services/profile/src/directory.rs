@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{RwLock, RwLockReadGuard},
+    sync::{Arc, RwLock, RwLockReadGuard},
 };
 
 use postroad_core::{
@@ -107,6 +107,20 @@ impl Directory {
             live.filter(|mailbox| of.is_none() || mailbox.settings.profile_id == of).cloned().collect();
         all.sort_by_cached_key(|mailbox| mailbox.settings.address.key());
         all
+    }
+
+    /// The live mailboxes that are wanted, with their keys, in no order; nothing is copied.
+    pub fn filtered(&self, is_wanted: impl Fn(&Mailbox) -> bool) -> Vec<(String, Arc<Mailbox>)> {
+        let view = self.read();
+        let wanted = view.mailboxes.values().filter(|state| state.live().is_some_and(&is_wanted));
+        let keyed = wanted.filter_map(mailbox::State::shared);
+        keyed.map(|mailbox| (mailbox.settings.address.key(), mailbox)).collect()
+    }
+
+    /// Looks at all live mailboxes in place, in no order.
+    pub fn with_mailboxes<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Mailbox>) -> T) -> T {
+        let view = self.read();
+        look(&mut view.mailboxes.values().filter_map(mailbox::State::live))
     }
 
     /// The domains of the mailboxes that use a profile.

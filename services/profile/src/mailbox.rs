@@ -1,6 +1,7 @@
 //! Mailboxes: the service.
 
 mod draft;
+mod listing;
 mod preconditions;
 mod selection;
 mod test;
@@ -23,12 +24,15 @@ use postroad_proto::mailbox::v1::{
     CreateMailboxResponse, DeactivateMailboxesRequest, DeactivateMailboxesResponse, DeleteMailboxRequest,
     DeleteMailboxResponse, GetMailboxRequest, GetMailboxResponse, ListMailboxesRequest, ListMailboxesResponse,
     ListTimelineRequest, ListTimelineResponse, Mailbox as WireMailbox, MailboxResult, MailboxSelection,
-    MailboxSettings, TestAndEnableMailboxesRequest, TestAndEnableMailboxesResponse, UpdateMailboxRequest,
-    UpdateMailboxResponse, UpdateMailboxesRequest, UpdateMailboxesResponse, mailbox_service_server::MailboxService,
+    MailboxSettings, SummarizeMailboxesRequest, SummarizeMailboxesResponse, TestAndEnableMailboxesRequest,
+    TestAndEnableMailboxesResponse, UpdateMailboxRequest, UpdateMailboxResponse, UpdateMailboxesRequest,
+    UpdateMailboxesResponse, mailbox_service_server::MailboxService,
 };
 use postroad_rig::{Caller, actor, clock, status, wire};
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
+
+use listing::Filter;
 
 use crate::{
     mask::Mask,
@@ -63,6 +67,31 @@ impl MailboxAdministration {
 
     fn find(&self, caller: &Caller, name: &str) -> Result<Mailbox, Status> {
         self.registry.mailbox(caller, "mailbox", name)
+    }
+
+    /// The profile that a request names; `None` means all. Others' profiles are named too: what is shown of them is the caller's.
+    fn profile(&self, caller: &Caller, name: &str) -> Result<Option<Uuid>, Status> {
+        match name.trim() {
+            "" => Ok(None),
+            name => match self.registry.directory.profile(name) {
+                Some(profile) => Ok(Some(profile.id)),
+                None if caller.reaches_all() => Err(not_found("profile", "profile", name)),
+                None => Err(caller.denied("profile", name)),
+            },
+        }
+    }
+
+    /// The mailboxes that are wanted and that the caller reaches, with their keys.
+    fn reached(&self, caller: &Caller, is_wanted: impl Fn(&Mailbox) -> bool) -> Vec<(String, Arc<Mailbox>)> {
+        let mut found = self.registry.directory.filtered(is_wanted);
+        if !caller.reaches_all() {
+            found.retain(|(_, mailbox)| self.registry.reaches(caller, mailbox));
+        }
+        found
+    }
+
+    fn shown(&self, mailbox: &Mailbox) -> WireMailbox {
+        view::mailbox(mailbox, &self.registry.directory, clock::now())
     }
 
     /// What a decision about settings may know; the user or queue was looked up before.
@@ -173,7 +202,7 @@ impl MailboxAdministration {
     }
 
     fn answer(&self, state: &State) -> Option<WireMailbox> {
-        state.live().map(|mailbox| view::mailbox(mailbox, &self.registry.directory))
+        state.live().map(|mailbox| self.shown(mailbox))
     }
 }
 
@@ -206,7 +235,7 @@ impl MailboxService for MailboxAdministration {
     async fn get_mailbox(&self, request: Request<GetMailboxRequest>) -> Result<Response<GetMailboxResponse>, Status> {
         let caller = Caller::of(&request);
         let mailbox = self.find(&caller, &request.into_inner().mailbox)?;
-        Ok(Response::new(GetMailboxResponse { mailbox: Some(view::mailbox(&mailbox, &self.registry.directory)) }))
+        Ok(Response::new(GetMailboxResponse { mailbox: Some(self.shown(&mailbox)) }))
     }
 
     async fn list_mailboxes(
@@ -216,26 +245,32 @@ impl MailboxService for MailboxAdministration {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let start = wire::page_start(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
-        let profile = match request.profile.trim() {
-            "" => None,
-            // Also of others' profiles: what is listed is the caller's.
-            name => match self.registry.directory.profile(name) {
-                Some(profile) => Some(profile.id),
-                None if caller.reaches_all() => return Err(not_found("profile", "profile", name)),
-                None => return Err(caller.denied("profile", name)),
-            },
+        let profile = self.profile(&caller, &request.profile)?;
+        let filter = Filter::new(&request, profile).map_err(|refusal| status::refused(&refusal))?;
+        let now = clock::now();
+        let found = self.reached(&caller, |mailbox| filter.fits(mailbox, now));
+        let (mailboxes, next) = listing::page(found, start.as_deref(), wire::page_size(request.page_size));
+        let mailboxes = mailboxes.iter().map(|mailbox| self.shown(mailbox)).collect();
+        let next_page_token = next.map(|next| wire::page_token(&next)).unwrap_or_default();
+        Ok(Response::new(ListMailboxesResponse { mailboxes, next_page_token }))
+    }
+
+    async fn summarize_mailboxes(
+        &self,
+        request: Request<SummarizeMailboxesRequest>,
+    ) -> Result<Response<SummarizeMailboxesResponse>, Status> {
+        let caller = Caller::of(&request);
+        let profile = self.profile(&caller, &request.into_inner().profile)?;
+        let now = clock::now();
+        let of_profile = |mailbox: &Mailbox| profile.is_none() || mailbox.settings.profile_id == profile;
+        let summary = if caller.reaches_all() {
+            let directory = &self.registry.directory;
+            directory.with_mailboxes(|all| listing::summarize(all.filter(|mailbox| of_profile(mailbox)), now))
+        } else {
+            let reached = self.reached(&caller, of_profile);
+            listing::summarize(reached.iter().map(|(_, mailbox)| mailbox.as_ref()), now)
         };
-        let mut rest = self.registry.directory.mailboxes(profile);
-        if !caller.reaches_all() {
-            rest.retain(|mailbox| self.registry.reaches(&caller, mailbox));
-        }
-        rest.retain(|mailbox| start.as_ref().is_none_or(|start| mailbox.settings.address.key() > *start));
-        let size = wire::page_size(request.page_size);
-        let has_more = rest.len() > size;
-        rest.truncate(size);
-        let next = rest.last().filter(|_| has_more).map(|last| wire::page_token(&last.settings.address.key()));
-        let mailboxes = rest.iter().map(|mailbox| view::mailbox(mailbox, &self.registry.directory)).collect();
-        Ok(Response::new(ListMailboxesResponse { mailboxes, next_page_token: next.unwrap_or_default() }))
+        Ok(Response::new(summary))
     }
 
     async fn update_mailbox(

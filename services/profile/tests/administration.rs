@@ -150,10 +150,11 @@ use postroad_core::fault::{Code, Report};
 use postroad_proto::{
     locator::v1::{Outcome, Verdict},
     mailbox::v1::{
-        ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, CreateMailboxRequest,
+        ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, Condition, CreateMailboxRequest,
         DeactivateMailboxesRequest, DeleteMailboxRequest, ListMailboxesRequest, Mailbox, MailboxKind, MailboxSelection,
-        MailboxSettings, Status, SynchronizationMethod, TestAndEnableMailboxesRequest, UpdateMailboxesRequest,
-        mailbox_service_server::MailboxService as _, test_and_enable_mailboxes_response::Report as Told,
+        MailboxSettings, Status, SummarizeMailboxesRequest, SynchronizationMethod, TestAndEnableMailboxesRequest,
+        UpdateMailboxesRequest, mailbox_service_server::MailboxService as _,
+        test_and_enable_mailboxes_response::Report as Told,
     },
     profile::v1::{
         AssignProfileRequest, CreateProfileRequest, DeactivateProfileRequest, DeleteProfileRequest,
@@ -340,6 +341,41 @@ async fn a_person_has_one_mailbox_until_it_is_deleted() {
     attach(&office, second).await.unwrap();
     let listed = office.mailboxes.list_mailboxes(by("x", ListMailboxesRequest::default())).await.unwrap().into_inner();
     assert_eq!(listed.mailboxes.len(), 1);
+}
+
+#[tokio::test]
+async fn mailboxes_are_counted_and_found_by_how_they_do() {
+    let office = open().await;
+    create(&office, "Contoso").await.unwrap();
+    for name in ["ada", "ben", "cleo"] {
+        attach(&office, mailbox(name)).await.unwrap();
+    }
+    approve(&office, &["ada", "ben", "cleo"]).await;
+    *office.outcome.lock().unwrap() = Ok(Outcome::default());
+    test(&office, &["ada"]).await;
+    let deactivate = DeactivateMailboxesRequest { selection: these(&["cleo"]) };
+    office.mailboxes.deactivate_mailboxes(by("x", deactivate)).await.unwrap();
+    let request = SummarizeMailboxesRequest { profile: "contoso".to_owned() };
+    let summary = office.mailboxes.summarize_mailboxes(by("x", request)).await.unwrap().into_inner();
+    let counts: Vec<_> = summary.conditions.iter().map(|count| (count.condition(), count.mailboxes)).collect();
+    assert_eq!(counts, [(Condition::Well, 1), (Condition::NotEnabled, 1), (Condition::Inactive, 1)]);
+    assert_eq!((summary.total, summary.faults.len()), (3, 0));
+
+    let list = async |request: ListMailboxesRequest| {
+        let listed = office.mailboxes.list_mailboxes(by("x", request)).await?.into_inner().mailboxes;
+        let address = |mailbox: Mailbox| mailbox.settings.unwrap().email_address;
+        Ok::<_, tonic::Status>(listed.into_iter().map(address).collect::<Vec<_>>())
+    };
+    let stopped = ListMailboxesRequest { conditions: vec![Condition::Inactive.into()], ..Default::default() };
+    assert_eq!(list(stopped).await.unwrap(), [address("cleo")]);
+    let named = ListMailboxesRequest { search: " BE".to_owned(), ..Default::default() };
+    assert_eq!(list(named).await.unwrap(), [address("ben")]);
+    let failing = ListMailboxesRequest { fault: "connect_refused".to_owned(), ..Default::default() };
+    assert_eq!(list(failing).await.unwrap(), [] as [String; 0]);
+    let unknown = ListMailboxesRequest { fault: "BAD_MOOD".to_owned(), ..Default::default() };
+    assert_eq!(told(&list(unknown).await.unwrap_err()), ("NOT_FOUND".into(), "fault".into()));
+    let unspecified = ListMailboxesRequest { conditions: vec![0], ..Default::default() };
+    assert_eq!(told(&list(unspecified).await.unwrap_err()), ("VALUE_OUT_OF_RANGE".into(), "conditions".into()));
 }
 
 /// Tests mailboxes; gives each one afterwards with the step that failed and the last count.

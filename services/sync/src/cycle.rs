@@ -169,7 +169,9 @@ impl Cycle<'_> {
 
     async fn finish(&mut self, page: Page) -> Result<(), Stop> {
         let (started_at, trigger, page) = (self.started_at, self.trigger, Box::new(page));
-        self.commit(move |epoch| CycleCommand::Finish { epoch, started_at, trigger, page: page.clone() }).await
+        self.commit(|epoch| CycleCommand::Finish { epoch, started_at, trigger, page: page.clone() }).await?;
+        self.worker.traffic.decided(self.worker.pace.now(), &page.outcomes);
+        Ok(())
     }
 
     /// Decides and appends; the mailbox is claimed with the first commit that has something to say.

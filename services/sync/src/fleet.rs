@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::StreamExt as _;
 use postroad_core::{mailbox::Due, placement::PARTITIONS};
 use postroad_proto::sync::v1::{
-    AccountStatus, Budget, Interruption, ListServersResponse, ListWorkersResponse, Outage, ServerStatus, WorkerStatus,
+    AccountStatus, Budget, Interruption, LatencyCount, ListServersResponse, ListWorkersResponse, Outage, ServerStatus,
+    Traffic, WorkerStatus,
 };
 use postroad_rig::{clock, status, wire};
 use prost::Message;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     lock::lock,
     pace::{Account, AccountView, BudgetView, Rest, ServerView},
+    traffic::Figures,
     worker::Worker,
 };
 
@@ -147,6 +149,19 @@ fn worker_status(worker: &Worker) -> WorkerStatus {
         streams: count(worker.streams.open()),
         interruption,
         remarks: worker.streams.remarks(),
+        traffic: Some(traffic(worker.traffic.figures(worker.pace.now()))),
+    }
+}
+
+fn traffic(figures: Figures) -> Traffic {
+    let arrivals = figures.arrivals.counts().map(|(most_ms, count)| LatencyCount { most_ms, count });
+    Traffic {
+        decided: figures.decided,
+        tracked: figures.tracked,
+        sent: figures.sent,
+        decided_rate: figures.decided_rate,
+        sent_rate: figures.sent_rate,
+        arrivals: arrivals.collect(),
     }
 }
 

@@ -12,6 +12,7 @@
 //! - `queued`: which mailboxes are to be looked at since the CRM says so
 //! - `outbox`: sending, exactly once
 //! - `exchange`, `crm`, `place`: the mail server, the CRM and the locator, as the cycle needs them
+//! - `traffic`: what it did with messages, and how long they took
 //! - `fleet`: all workers together
 //! - `explain`, `past`: what was decided about messages, tried with other settings, and compared with the folders
 //! - `service`: gRPC
@@ -39,6 +40,7 @@ mod scheduler;
 mod service;
 mod streaming;
 mod tracking;
+mod traffic;
 mod worker;
 
 use std::sync::Arc;

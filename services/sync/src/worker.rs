@@ -38,6 +38,7 @@ use crate::{
     place::{Place, Places},
     queued::Outboxes,
     streaming::{self, Streams},
+    traffic::Traffic,
 };
 
 /// What the parts of a worker share.
@@ -102,9 +103,11 @@ pub struct Worker {
     pub running: Mutex<HashSet<Uuid>>,
     /// Messages that this worker has just marked, by mailbox: the change that follows is its own.
     pub marked: Mutex<HashMap<Uuid, HashSet<String>>>,
-    /// The organization's settings, and when they were asked for.
+    /// What it did with messages.
+    pub traffic: Traffic,
     /// Whether Sent Items are synchronized, as the settings said last.
     tracks_sent: AtomicBool,
+    /// The organization's settings, and when they were asked for.
     known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
 }
 
@@ -159,6 +162,7 @@ impl Worker {
             retried: Mutex::default(),
             running: Mutex::default(),
             marked: Mutex::default(),
+            traffic: Traffic::default(),
             known_settings: tokio::sync::Mutex::default(),
             name,
         })

@@ -55,7 +55,7 @@ fn cycle(state: State, command: CycleCommand, now: Timestamp) -> State {
     Cycles::fold(state, &events)
 }
 
-fn enabled() -> State {
+pub fn enabled() -> State {
     let state = admin(State::Absent, AdminCommand::Create { id: Uuid::from_u128(9), draft: draft(), sealed: None });
     let state = admin(state, AdminCommand::SetApproval(Approval::Approved));
     let state =

@@ -85,6 +85,16 @@ pub fn sentences(event: &Event) -> Vec<String> {
     }
 }
 
+/// The fault that an event is about; of single messages it is in the sentences.
+pub const fn fault_of(event: &Event) -> Option<&Report> {
+    match event {
+        Event::AttemptFailed { report, .. } | Event::Throttled { report, .. } | Event::Recovered { report, .. } => {
+            Some(report)
+        }
+        _ => None,
+    }
+}
+
 fn from_phrase(from: From) -> String {
     from.0.map_or_else(|| "back to the oldest".to_owned(), |from| format!("back to {}", second(from)))
 }

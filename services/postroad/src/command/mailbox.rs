@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 use postroad_proto::mailbox::v1::{
-    ActivateMailboxesRequest, ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest,
-    DeactivateMailboxesRequest, MailboxKind, MailboxSelection,
+    ActivateMailboxesRequest, ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, Condition,
+    DeactivateMailboxesRequest, ListMailboxesRequest, MailboxKind, MailboxSelection,
 };
 use postroad_rig::Role;
 
 use crate::{
+    contract,
     failure::{Exit, Failure},
     secret::{Need, PasswordSource, Standard},
     session::Session,
@@ -19,7 +20,7 @@ mod selection;
 mod settings;
 mod sync;
 mod test;
-mod view;
+pub mod view;
 
 use selection::{ChangeSelection, Selection};
 
@@ -74,10 +75,22 @@ pub enum Command {
         toml: bool,
     },
     /// List mailboxes
+    #[command(
+        after_help = "Examples:\n  postroad mailbox list --profile Contoso\n  postroad mailbox list --state disabled --state retrying\n  postroad mailbox list --fault CONNECT_REFUSED"
+    )]
     List {
         /// Only those of this profile, by name or id
         #[arg(long, value_name = "PROFILE", default_value = "", hide_default_value = true)]
         profile: String,
+        /// Only those in this state; may be repeated
+        #[arg(long, value_parser = contract::choice("CONDITION", view::CONDITIONS, Condition::from_str_name))]
+        state: Vec<Condition>,
+        /// Only those whose address or name contains this
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        search: String,
+        /// Only those that fail with this fault
+        #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
+        fault: String,
     },
     /// Change the settings that are given, of one mailbox or of many
     #[command(after_help = UPDATE_EXAMPLES)]
@@ -216,7 +229,11 @@ impl Command {
                 one::create(session, changes.into_settings()).await
             }
             Self::Get { mailbox, toml } => one::get(session, mailbox, toml).await,
-            Self::List { profile } => one::list(session, profile).await,
+            Self::List { profile, state, search, fault } => {
+                let conditions = state.into_iter().map(i32::from).collect();
+                let wanted = ListMailboxesRequest { profile, conditions, search, fault, ..Default::default() };
+                one::list(session, &wanted).await
+            }
             Self::Update { selection, email_address, flags, password, etag } => {
                 let mut changes = flags.changes(email_address)?;
                 settings::set_password(&mut changes, password.read(Need::Optional, QUESTION, &mut Standard)?);

@@ -9,6 +9,19 @@ fn painted(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// How a word is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Neither good nor bad.
+    Plain,
+    /// It is well.
+    Good,
+    /// To be minded.
+    Wary,
+    /// It is wrong.
+    Bad,
+}
+
 /// What went well.
 pub fn good(text: impl Display) -> String {
     painted(AnsiColor::Green.on_default(), text)
@@ -37,6 +50,16 @@ pub fn faint(text: impl Display) -> String {
 /// A plain cell of a table.
 pub fn cell(text: impl ToString) -> Cell {
     Cell::new(text.to_string())
+}
+
+/// A cell for a word as it is meant.
+pub fn toned_cell(tone: Tone, text: impl ToString) -> Cell {
+    match tone {
+        Tone::Plain => cell(text),
+        Tone::Good => good_cell(text),
+        Tone::Wary => wary_cell(text),
+        Tone::Bad => bad_cell(text),
+    }
 }
 
 /// A cell for what went well.

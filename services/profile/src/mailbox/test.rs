@@ -19,7 +19,7 @@ use postroad_proto::{
     locator::v1::{Outcome, Step, Verdict},
     mailbox::v1::{TestAndEnableMailboxesResponse, test_and_enable_mailboxes_response::Report as Told},
 };
-use postroad_rig::{status, wire};
+use postroad_rig::{clock, status, wire};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -115,7 +115,7 @@ async fn one(registry: &Registry, mailbox: Mailbox, actor: &Actor, telling: &Tel
     };
     let done = telling.done.fetch_add(1, Ordering::Relaxed) + 1;
     if let Some(mailbox) = state.live() {
-        telling.tell(Told::Mailbox(view::mailbox(mailbox, &registry.directory)), done).await;
+        telling.tell(Told::Mailbox(view::mailbox(mailbox, &registry.directory, clock::now())), done).await;
     }
 }
 

@@ -1,6 +1,10 @@
 //! The event log of a mailbox as sentences.
 
-use postroad_core::{Refusal, fault::Code, mailbox::sentences};
+use postroad_core::{
+    Refusal,
+    fault::Code,
+    mailbox::{fault_of, sentences},
+};
 use postroad_journal::Journal;
 use postroad_proto::mailbox::v1::{ListTimelineRequest, ListTimelineResponse, TimelineEntry};
 use postroad_rig::{status, wire};
@@ -11,7 +15,7 @@ use crate::registry::Mailboxes;
 
 /// A page, the oldest first.
 pub async fn list(journal: &Journal, id: Uuid, request: &ListTimelineRequest) -> Result<ListTimelineResponse, Status> {
-    let after = after(&request.page_token).map_err(|refusal| status::refused(&refusal))?;
+    let after = after(request).map_err(|refusal| status::refused(&refusal))?;
     let size = wire::page_size(request.page_size);
     let read = journal.history::<Mailboxes>(id, after, size + 1).await;
     let mut commits = read.map_err(|error| status::failed(&error.report()))?;
@@ -23,11 +27,12 @@ pub async fn list(journal: &Journal, id: Uuid, request: &ListTimelineRequest) ->
         actor: commit.actor.as_str().to_owned(),
         sentences: commit.events.iter().flat_map(sentences).collect(),
         sequence: commit.sequence,
+        fault: commit.events.iter().rev().find_map(fault_of).map(status::to_wire),
     });
     Ok(ListTimelineResponse { entries: entries.collect(), next_page_token: next.unwrap_or_default() })
 }
 
-fn after(token: &str) -> Result<u64, Refusal> {
+fn after(request: &ListTimelineRequest) -> Result<u64, Refusal> {
     let refused = |_| Refusal::new(Code::PageTokenInvalid, "page_token", "was not issued by this call");
-    wire::page_start(token)?.map_or(Ok(0), |start| start.parse().map_err(refused))
+    wire::page_start(&request.page_token)?.map_or(Ok(request.after), |start| start.parse().map_err(refused))
 }

@@ -1,20 +1,22 @@
 //! Mailboxes for the wire.
 
+use jiff::Timestamp;
 use postroad_core::{
     fault::Report,
-    mailbox::{Approval, DirectionState, FilteringMethod, Health, Kind, Mailbox, Method, Settings, Status},
+    mailbox::{Approval, Condition, DirectionState, FilteringMethod, Health, Kind, Mailbox, Method, Settings, Status},
 };
 use postroad_proto::mailbox::v1::{
-    Approval as WireApproval, DirectionState as WireDirectionState, FilteringMethod as WireFilteringMethod,
-    Mailbox as WireMailbox, MailboxKind, MailboxSettings, Status as WireStatus, SynchronizationMethod,
+    Approval as WireApproval, Condition as WireCondition, DirectionState as WireDirectionState,
+    FilteringMethod as WireFilteringMethod, Mailbox as WireMailbox, MailboxKind, MailboxSettings, Status as WireStatus,
+    SynchronizationMethod,
 };
 use postroad_rig::{status, wire};
 use sha2::{Digest as _, Sha256};
 
 use crate::directory::Directory;
 
-/// A mailbox with the name of its profile.
-pub fn mailbox(mailbox: &Mailbox, directory: &Directory) -> WireMailbox {
+/// A mailbox with the name of its profile, as it does now.
+pub fn mailbox(mailbox: &Mailbox, directory: &Directory, now: Timestamp) -> WireMailbox {
     let profile = mailbox.settings.profile_id.and_then(|id| directory.profile_by_id(id));
     let sync = &mailbox.sync;
     let (report, failures, next_attempt, disabled) = match &sync.health {
@@ -42,6 +44,19 @@ pub fn mailbox(mailbox: &Mailbox, directory: &Directory) -> WireMailbox {
         processed: sync.processed,
         deferred: u32::try_from(sync.deferred.len()).unwrap_or(u32::MAX),
         throttled_until: sync.throttled_until.map(wire::timestamp),
+        condition: condition(mailbox.condition(now)).into(),
+    }
+}
+
+/// A condition for the wire.
+pub const fn condition(condition: Condition) -> WireCondition {
+    match condition {
+        Condition::Well => WireCondition::Well,
+        Condition::Retrying => WireCondition::Retrying,
+        Condition::Throttled => WireCondition::Throttled,
+        Condition::Disabled => WireCondition::Disabled,
+        Condition::NotEnabled => WireCondition::NotEnabled,
+        Condition::Inactive => WireCondition::Inactive,
     }
 }
 

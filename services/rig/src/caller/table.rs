@@ -104,7 +104,9 @@ pub const fn row(rpc: Rpc) -> Rule {
             | Profile::WithdrawHost => ADMINISTER,
         },
         Rpc::Mailbox(rpc) => match rpc {
-            Mailbox::GetMailbox | Mailbox::ListMailboxes | Mailbox::ListTimeline => READ.or_owner(),
+            Mailbox::GetMailbox | Mailbox::ListMailboxes | Mailbox::SummarizeMailboxes | Mailbox::ListTimeline => {
+                READ.or_owner()
+            }
             Mailbox::ActivateMailboxes | Mailbox::DeactivateMailboxes | Mailbox::TestAndEnableMailboxes => {
                 OPERATE.or_owner()
             }

@@ -40,10 +40,13 @@ pub async fn get(session: &mut Session, mailbox: String, toml: bool) -> Result<E
     Ok(Exit::Success)
 }
 
-pub async fn list(session: &mut Session, profile: String) -> Result<Exit, Failure> {
-    let mailboxes = all(session, &profile).await?;
+pub async fn list(session: &mut Session, wanted: &ListMailboxesRequest) -> Result<Exit, Failure> {
+    let mailboxes = listed(session, wanted).await?;
+    let is_all = *wanted == ListMailboxesRequest::default();
     if session.output.is_json() {
         session.output.messages(&mailboxes)?
+    } else if mailboxes.is_empty() && !is_all {
+        session.output.line("no such mailboxes")?
     } else {
         view::table(&mut session.output, &mailboxes)?
     }
@@ -52,9 +55,13 @@ pub async fn list(session: &mut Session, profile: String) -> Result<Exit, Failur
 
 /// All mailboxes of a profile; of every profile where it is empty.
 pub async fn all(session: &Session, profile: &str) -> Result<Vec<Mailbox>, Failure> {
+    listed(session, &ListMailboxesRequest { profile: profile.to_owned(), ..Default::default() }).await
+}
+
+async fn listed(session: &Session, wanted: &ListMailboxesRequest) -> Result<Vec<Mailbox>, Failure> {
     let mut client = session.connection.mailboxes()?;
     pages(None, async |page_size, page_token| {
-        let request = ListMailboxesRequest { profile: profile.to_owned(), page_size, page_token };
+        let request = ListMailboxesRequest { page_size, page_token, ..wanted.clone() };
         let answer =
             client.list_mailboxes(request).await.map_err(session.connection.failed(Role::Profile))?.into_inner();
         Ok((answer.mailboxes, answer.next_page_token))
@@ -99,7 +106,7 @@ pub async fn delete(session: &mut Session, mailbox: String, etag: String) -> Res
 pub async fn timeline(session: &mut Session, mailbox: String, last: Option<usize>) -> Result<Exit, Failure> {
     let mut client = session.connection.mailboxes()?;
     let mut entries: Vec<TimelineEntry> = pages(None, async |page_size, page_token| {
-        let request = ListTimelineRequest { mailbox: mailbox.clone(), page_size, page_token };
+        let request = ListTimelineRequest { mailbox: mailbox.clone(), page_size, page_token, after: 0 };
         let answer =
             client.list_timeline(request).await.map_err(session.connection.failed(Role::Profile))?.into_inner();
         Ok((answer.entries, answer.next_page_token))

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use postroad_proto::mailbox::v1::{
-    Approval, DirectionState, FilteringMethod, Mailbox, MailboxKind, MailboxResult, MailboxSettings, Status,
+    Approval, Condition, DirectionState, FilteringMethod, Mailbox, MailboxKind, MailboxResult, MailboxSettings, Status,
     SynchronizationMethod, TimelineEntry,
 };
 
@@ -11,7 +11,7 @@ use crate::{
     failure::{Exit, Failure},
     output::{
         Output,
-        paint::{bad, bad_cell, cell, faint, good, good_cell, strong, wary_cell},
+        paint::{Tone, bad, bad_cell, cell, faint, good, good_cell, strong, toned_cell},
         time,
     },
 };
@@ -74,16 +74,28 @@ fn direction_text(wanted: SynchronizationMethod, state: Option<&DirectionState>)
     }
 }
 
-/// How a mailbox does, in a word.
+/// How a mailbox does, with what fails.
 fn state_cell(mailbox: &Mailbox) -> Cell {
-    let enabled = [&mailbox.incoming, &mailbox.outgoing, &mailbox.appointments_contacts_tasks];
+    let (tone, word) = condition(mailbox.condition());
     match &mailbox.fault {
-        _ if !mailbox.active => cell("inactive"),
-        Some(fault) if mailbox.disabled_by_fault => bad_cell(format!("disabled: {}", fault.code)),
-        Some(fault) => wary_cell(format!("retrying: {}", fault.code)),
-        None if mailbox.throttled_until.is_some() => wary_cell("throttled by Exchange"),
-        None if !enabled.into_iter().flatten().any(|state| state.enabled) => cell("not enabled"),
-        None => good_cell("well"),
+        Some(fault) if mailbox.active => toned_cell(tone, format!("{word}: {}", fault.code)),
+        _ => toned_cell(tone, word),
+    }
+}
+
+/// The words for conditions, as flags have them.
+pub const CONDITIONS: &[&str] = &["well", "retrying", "throttled", "disabled", "not_enabled", "inactive"];
+
+/// The word for a condition.
+pub const fn condition(condition: Condition) -> (Tone, &'static str) {
+    match condition {
+        Condition::Well => (Tone::Good, "well"),
+        Condition::Retrying => (Tone::Wary, "retrying"),
+        Condition::Throttled => (Tone::Wary, "throttled"),
+        Condition::Disabled => (Tone::Bad, "disabled"),
+        Condition::NotEnabled => (Tone::Plain, "not enabled"),
+        Condition::Inactive => (Tone::Plain, "inactive"),
+        Condition::Unspecified => (Tone::Plain, ""),
     }
 }
 
@@ -223,7 +235,8 @@ mod tests {
         settings.set_kind(MailboxKind::User);
         settings.set_incoming_method(SynchronizationMethod::ServerSideSync);
         let incoming = DirectionState { enabled: true, status: Status::Success.into() };
-        Mailbox { settings: Some(settings), active: true, incoming: Some(incoming), ..Default::default() }
+        let condition = Condition::Well.into();
+        Mailbox { settings: Some(settings), active: true, incoming: Some(incoming), condition, ..Default::default() }
     }
 
     #[test]
@@ -231,6 +244,7 @@ mod tests {
         let mut failing = mailbox();
         failing.fault = Some(to_wire(&Report::new(Code::CredentialsRejected, "")));
         failing.disabled_by_fault = true;
+        failing.set_condition(Condition::Disabled);
         let (mut output, captured) = captured(false);
         table(&mut output, &[mailbox()]).unwrap();
         facts(&mut output, &failing).unwrap();
@@ -264,6 +278,7 @@ mod tests {
             actor: "admin ada".into(),
             sentences: vec!["The mailbox was created".into()],
             sequence: 7,
+            fault: None,
         };
         let (mut output, captured) = captured(false);
         timeline(&mut output, &[entry]).unwrap();
