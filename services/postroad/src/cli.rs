@@ -6,7 +6,7 @@ use postroad_rig::Role;
 use crate::{
     command::{
         activity, alert, config, doctor, email, fault, health, key, locate, mailbox, organization, profile, queue,
-        record, rules, server, sync,
+        record, rules, server, sync, top,
     },
     failure::{Exit, Failure},
     role,
@@ -38,6 +38,7 @@ Find out what happened:
   postroad alert list
   postroad sync status
   postroad server status
+  postroad top
   postroad doctor --config postroad.toml
 
 Exit codes: 0 done, 1 failed, 2 refused or misused, 3 a role does not answer, 4 some mailboxes failed their test.";
@@ -79,6 +80,8 @@ enum Command {
     Alert(alert::Group),
     /// Mail servers: how they are asked, and what they taught
     Server(server::Group),
+    /// Watch the fleet: mailboxes, servers, workers, throughput, faults
+    Top(top::Top),
     /// Check configuration, NATS, keys, roles and the SMTP relay
     Doctor(doctor::Doctor),
     /// Ask the role on this machine whether it serves: for probes
@@ -118,6 +121,7 @@ impl Cli {
                 None => role_or_help(&global, Role::Sync, config_given).await,
             },
             Command::Server(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Top(top) => Box::pin(top.run(&mut global.session()?)).await,
             Command::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
             Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,

@@ -18,3 +18,4 @@ pub mod rules;
 pub mod server;
 mod step;
 pub mod sync;
+pub mod top;

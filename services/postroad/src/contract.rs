@@ -43,6 +43,7 @@ described! {
     mailbox::v1::MailboxSettings = "postroad.mailbox.v1.MailboxSettings";
     mailbox::v1::MailboxResult = "postroad.mailbox.v1.MailboxResult";
     mailbox::v1::TestAndEnableMailboxesResponse = "postroad.mailbox.v1.TestAndEnableMailboxesResponse";
+    mailbox::v1::SummarizeMailboxesResponse = "postroad.mailbox.v1.SummarizeMailboxesResponse";
     mailbox::v1::TimelineEntry = "postroad.mailbox.v1.TimelineEntry";
     crm::v1::Record = "postroad.crm.v1.Record";
     crm::v1::Email = "postroad.crm.v1.Email";

@@ -127,6 +127,7 @@ fn conclude(summary: &Summary, screen: Screen) {
 async fn stay(deployment: &Deployment, screen: Screen) {
     let (postroad, config) = (deployment.postroad().display(), deployment.config());
     let commands = [
+        "top",
         "mailbox list",
         "mailbox timeline ada@contoso.example",
         "activity list",

@@ -13,6 +13,7 @@ mod scenarios {
     pub mod owners;
     pub mod past;
     pub mod sending;
+    pub mod top;
     pub mod tracking;
     pub mod workers;
 }

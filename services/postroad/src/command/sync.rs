@@ -8,7 +8,7 @@ use postroad_rig::Role;
 use crate::{
     failure::{Exit, Failure},
     output::{
-        paint::{bad_cell, cell, faint, good, good_cell, wary, wary_cell},
+        paint::{Tone, cell, faint, good, toned_cell, wary},
         time,
     },
     session::Session,
@@ -78,15 +78,20 @@ async fn status(session: &mut Session) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// How a worker does, in a word.
+pub fn state(worker: &WorkerStatus) -> (Tone, &'static str) {
+    match worker {
+        worker if !worker.answers => (Tone::Bad, "no answer"),
+        worker if worker.interruption.as_ref().is_some_and(|one| one.until.is_none()) => (Tone::Bad, "no NATS"),
+        worker if worker.is_draining && worker.partitions == 0 => (Tone::Plain, "drained"),
+        worker if worker.is_draining => (Tone::Wary, "draining"),
+        _ => (Tone::Good, "works"),
+    }
+}
+
 fn row(worker: &WorkerStatus) -> Vec<Cell> {
-    let state = match worker {
-        worker if !worker.answers => bad_cell("no answer"),
-        worker if worker.interruption.as_ref().is_some_and(|one| one.until.is_none()) => bad_cell("no NATS"),
-        worker if worker.is_draining && worker.partitions == 0 => cell("drained"),
-        worker if worker.is_draining => wary_cell("draining"),
-        _ => good_cell("works"),
-    };
-    let mut cells = vec![cell(short(&worker.worker)), state];
+    let (tone, state) = state(worker);
+    let mut cells = vec![cell(short(&worker.worker)), toned_cell(tone, state)];
     if worker.answers {
         let load = format!("{}/{}", worker.running, worker.concurrency);
         cells.extend([
@@ -103,12 +108,13 @@ fn row(worker: &WorkerStatus) -> Vec<Cell> {
 }
 
 /// The end of a worker's name is its random part; the whole is in the JSON.
-fn short(worker: &str) -> String {
+pub fn short(worker: &str) -> String {
     let tail: String = worker.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
     if worker.chars().count() > 12 { format!("…{tail}") } else { worker.to_owned() }
 }
 
-fn lag(milliseconds: u64) -> String {
+/// A time that something took or takes, at three digits or so.
+pub fn lag(milliseconds: u64) -> String {
     match milliseconds {
         0..10_000 => format!("{milliseconds} ms"),
         10_000..120_000 => format!("{} s", milliseconds / 1000),
@@ -116,7 +122,7 @@ fn lag(milliseconds: u64) -> String {
     }
 }
 
-fn remarks(worker: &WorkerStatus) -> Vec<String> {
+pub fn remarks(worker: &WorkerStatus) -> Vec<String> {
     let interruption = worker.interruption.as_ref().map(|interruption| {
         let since = time::full(interruption.since.as_ref());
         let lost = match interruption.partitions {
