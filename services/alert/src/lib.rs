@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use postroad_metric::alert::ALERT;
 use postroad_proto::alert::v1::alert_service_server::{AlertServiceServer, SERVICE_NAME};
 use postroad_rig::{Context, Error};
 
@@ -22,6 +23,18 @@ mod wire;
 
 pub use service::Service;
 
+/// Has the number of open alerts set whenever it is read.
+fn tell(board: &Arc<board::Board>) {
+    let board = Arc::downgrade(board);
+    postroad_metric::before_scrape(move || {
+        let Some(board) = board.upgrade() else { return };
+        let open = board.read(|view| view.wall().open());
+        for (level, count) in open {
+            ALERT.open.with_label_values(&[level]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    });
+}
+
 /// Runs the role until shutdown. It serves and sends once its view holds everything that the journal held at the start.
 pub async fn run(context: Context) -> Result<(), Error> {
     let mailer: Arc<dyn mailer::Mailer> = match &context.config.alert.smtp {
@@ -34,6 +47,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
         () = board.caught_up() => {}
         () = context.shutdown.cancelled() => return Ok(()),
     }
+    tell(&board);
     let notifier =
         notifier::Notifier::new(context.journal.clone(), Arc::clone(&board), mailer, postroad_rig::clock::now);
     context.tasks.spawn("notifier", notifier.run(context.shutdown.clone()));

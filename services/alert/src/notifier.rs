@@ -10,6 +10,7 @@ use postroad_core::{
     notification::{Command, Facts, Hour, Rules},
 };
 use postroad_journal::{Actor, ExecuteError, Journal};
+use postroad_metric::alert::ALERT;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -106,7 +107,16 @@ impl Notifier {
             return Ok(());
         }
         let mail = mail::compose(id, &profile, &notice, now);
-        let outcome = match self.mailer.send(&mail).await {
+        let began = postroad_rig::clock::instant();
+        let sent = self.mailer.send(&mail).await;
+        ALERT.mail_duration.observe(began.elapsed().as_secs_f64());
+        let result = match &sent {
+            Ok(()) => "OK",
+            Err(Undelivered::NotAccepted(report)) => report.code.name(),
+            Err(Undelivered::Unknown(_)) => "UNKNOWN",
+        };
+        ALERT.mails.with_label_values(&[result]).inc();
+        let outcome = match sent {
             Ok(()) => {
                 tracing::info!(profile.id = %id, hour = %hour.start(), failed = evidence.failed, processed = evidence.processed, "the owner was mailed");
                 Command::ConfirmSent { hour, recipient: mail.recipient }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use postroad_core::email;
+use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::crm_service_server::{CrmServiceServer, SERVICE_NAME};
 use postroad_rig::{Context, Error};
 
@@ -38,6 +39,13 @@ pub async fn run(context: Context) -> Result<(), Error> {
         () = store.caught_up() => {}
         () = context.shutdown.cancelled() => return Ok(()),
     }
+    let told = Arc::downgrade(&store);
+    postroad_metric::before_scrape(move || {
+        if let Some(store) = told.upgrade() {
+            let waiting = store.read(store::View::outbox_size);
+            CRM.outbox_emails.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
+    });
     let contents = content::Contents::new(Arc::new(objects));
     let config = &context.config.crm;
     let limits = Limits {

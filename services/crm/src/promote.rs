@@ -13,6 +13,7 @@ use postroad_core::{
     record,
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
+use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::PromoteEmailRequest;
 use uuid::Uuid;
 
@@ -131,6 +132,9 @@ where
             return Err(broken.into());
         }
         stored?;
+        if !omitted.contains(&field) {
+            CRM.content.inc_by(content.size);
+        }
     }
     Ok(pieces.end().await?)
 }

@@ -3,6 +3,7 @@
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use postroad_core::{Refusal, email, fault::Code, organization, record, refusal::within};
 use postroad_journal::Journal;
+use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::{
     ClaimEmailRequest, ClaimEmailResponse, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse,
     GetSettingsRequest, GetSettingsResponse, ImposeRegardingRequest, ImposeRegardingResponse, ListOutboxRequest,
@@ -159,6 +160,7 @@ impl CrmService for Service {
     ) -> Result<Response<PromoteEmailResponse>, Status> {
         let actor = actor::of(&request);
         let Promoted { id, created } = Box::pin(self.promote(actor, request.into_inner())).await?;
+        CRM.promotions.with_label_values(&[if created { "created" } else { "known" }]).inc();
         Ok(Response::new(PromoteEmailResponse { email_id: id.to_string(), created }))
     }
 

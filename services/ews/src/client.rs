@@ -7,6 +7,7 @@ use reqwest::{
     Method,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
+use tracing::Instrument as _;
 
 use crate::{
     Access, Affinity, EventStream, GetStreamingEvents, Identity, Operation, RequestServerVersion, ServerVersion,
@@ -15,6 +16,7 @@ use crate::{
     evidence::Exchange,
     operation,
     response::ReadError,
+    seen::Seen,
     soap::{self, Content},
     transport::{Incoming, Opened, Outgoing},
     xml::XmlError,
@@ -85,9 +87,15 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<Answer<O::Response>, Error> {
-        let outgoing = self.outgoing(operation);
-        let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
-        self.read(operation, incoming)
+        let seen = self.begin(O::NAME);
+        let asked = async {
+            let outgoing = self.outgoing(operation);
+            let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
+            self.read(operation, incoming)
+        };
+        let result = asked.instrument(seen.span()).await;
+        seen.end(result.as_ref().map(|answer| &answer.exchange));
+        result
     }
 
     /// Does an operation on the back end that others of its group were sent to; the first answer tells which that is.
@@ -95,11 +103,17 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn ask_with<O: Operation>(&self, operation: &O, affinity: &mut Affinity) -> Result<O::Response, Error> {
-        let mut outgoing = self.outgoing(operation);
-        affinity.write(&mut outgoing.headers);
-        let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
-        affinity.keep(&incoming.headers);
-        self.read(operation, incoming).map(|answer| answer.value)
+        let seen = self.begin(O::NAME);
+        let asked = async {
+            let mut outgoing = self.outgoing(operation);
+            affinity.write(&mut outgoing.headers);
+            let incoming = authentication::exchange(&self.transport, &self.inner.access.credentials, outgoing).await?;
+            affinity.keep(&incoming.headers);
+            self.read(operation, incoming)
+        };
+        let result = asked.instrument(seen.span()).await;
+        seen.end(result.as_ref().map(|answer| &answer.exchange));
+        result.map(|answer| answer.value)
     }
 
     /// Opens a hanging connection for events. The access's time limit is that of its first byte.
@@ -107,6 +121,13 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn stream(&self, operation: GetStreamingEvents, affinity: &Affinity) -> Result<EventStream, Error> {
+        let seen = self.begin(GetStreamingEvents::NAME);
+        let result = self.open(operation, affinity).instrument(seen.span()).await;
+        seen.end(result.as_ref().map(EventStream::exchange));
+        result
+    }
+
+    async fn open(&self, operation: GetStreamingEvents, affinity: &Affinity) -> Result<EventStream, Error> {
         let mut outgoing = self.outgoing(&operation);
         affinity.write(&mut outgoing.headers);
         // A compressed stream would be kept back until there is enough of it.
@@ -121,6 +142,10 @@ impl Client {
                 Err(error) => Err(error),
             },
         }
+    }
+
+    fn begin(&self, operation: &'static str) -> Seen {
+        Seen::begin(operation, &self.inner.access.endpoint)
     }
 
     fn outgoing<O: Operation>(&self, operation: &O) -> Outgoing {

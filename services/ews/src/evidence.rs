@@ -63,11 +63,22 @@ impl Exchange {
         self.response_headers.get(name).filter(|value| !is_secret(name, value)).and_then(|value| value.to_str().ok())
     }
 
+    /// The status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status.map(|(_, status)| status.as_u16())
+    }
+
+    /// The id that was sent with the request; the server's logs have it beside their own.
+    #[must_use]
+    pub fn client_request_id(&self) -> Option<&str> {
+        self.request_headers.get("client-request-id").and_then(|value| value.to_str().ok())
+    }
+
     /// The id that the server's logs know the request by, or ours if it gave none.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        let ours = || self.request_headers.get("client-request-id").and_then(|value| value.to_str().ok());
-        self.response_header("request-id").or_else(ours)
+        self.response_header("request-id").or_else(|| self.client_request_id())
     }
 
     fn status_line(&self) -> String {

@@ -38,6 +38,7 @@ mod operation;
 #[cfg(test)]
 mod reference;
 mod response;
+mod seen;
 mod shape;
 mod soap;
 mod streaming;

@@ -139,6 +139,11 @@ impl EventStream {
         Self { response, operation, splitter: Splitter::default(), waiting: VecDeque::new(), exchange }
     }
 
+    /// How it was opened.
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
     /// The next message; `None` when the server ended the connection. A heartbeat comes every 45 seconds or so: a `silence` longer than
     /// two of them means that the connection is dead, or that a proxy keeps what should flow.
     ///

@@ -31,6 +31,8 @@ pub struct Stored {
     pub actor: String,
     /// The encoded commit.
     pub payload: Bytes,
+    /// The trace that it belongs to, as W3C writes it.
+    pub trace: Option<String>,
 }
 
 /// What following gives.

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use postroad_metric::journal::JOURNAL;
 use postroad_proto::journal::v1 as stored;
 use prost::Message as _;
+use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
     Actor, Commit, Error, Executed, Journal, Kind, Recorded, Snapshot,
     backend::{AppendError, Entry, Stored},
     codec::time,
+    trace,
 };
 
 /// Tries before a command gives up against others that change the same aggregate.
@@ -170,9 +174,32 @@ impl Journal {
         let payload = stored::Commit { at: Some(time(decided_at(commit_id))), events: encoded }.encode_to_vec();
         let entry = Entry { id: commit_id, actor: actor.as_str().to_owned(), payload: Bytes::from(payload) };
         let subject = A::KIND.subject(id);
+        let span = trace::commit(&subject, commit_id);
+        let appended = self.append_surely(&subject, expected, entry).instrument(span.clone());
+        let began = Instant::now();
+        let appended = appended.await;
+        let kind = A::KIND.token();
+        JOURNAL.commit_duration.with_label_values(&[kind]).observe(began.elapsed().as_secs_f64());
+        let result = match &appended {
+            Ok(sequence) => {
+                span.record("journal.sequence", sequence);
+                "ok"
+            }
+            Err(AppendError::Conflict) => "conflict",
+            Err(AppendError::Journal(_)) => {
+                span.record("otel.status_code", "ERROR");
+                "failed"
+            }
+        };
+        JOURNAL.commits.with_label_values(&[kind, result]).inc();
+        appended
+    }
+
+    /// An append without an answer is repeated: its id tells whether it succeeded.
+    async fn append_surely(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
         let mut last = Error::Unreachable(String::new());
         for attempt in 0..APPENDS {
-            match self.backend.append(&subject, expected, entry.clone()).await {
+            match self.backend.append(subject, expected, entry.clone()).await {
                 Err(AppendError::Journal(Error::Unreachable(why))) => last = Error::Unreachable(why),
                 result => return result,
             }
@@ -198,7 +225,7 @@ pub(crate) fn commit<A: Recorded>(found: &Stored) -> Result<Commit<A::Event>, Er
 }
 
 /// The time of a commit is that of its id (UUID version 7), to the millisecond.
-fn decided_at(id: Uuid) -> Timestamp {
+pub(crate) fn decided_at(id: Uuid) -> Timestamp {
     let millis = id.get_timestamp().map_or(0, |at| {
         let (seconds, nanos) = at.to_unix();
         i64::try_from(seconds).unwrap_or_default().saturating_mul(1000) + i64::from(nanos / 1_000_000)

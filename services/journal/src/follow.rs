@@ -1,13 +1,16 @@
 //! Following the journal: what views are folded from.
 
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use postroad_core::{email, mailbox, name, notification, organization, profile, record};
+use postroad_metric::journal::JOURNAL;
 use uuid::Uuid;
 
 use crate::{
     Commit, Journal, Kind,
     backend::{Stored, Update},
-    execute::commit,
+    execute::{commit, decided_at},
+    trace,
 };
 
 /// What following gives.
@@ -49,11 +52,28 @@ impl Journal {
         after: u64,
     ) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
         let subjects = kinds.iter().map(|kind| format!("journal.{}.*", kind.token())).collect();
-        self.backend.follow(subjects, after).map(|update| match update {
-            Update::CaughtUp => Followed::CaughtUp,
-            Update::Stored(stored) => read(&stored),
+        let mut is_live = false;
+        self.backend.follow(subjects, after).map(move |update| match update {
+            Update::CaughtUp => {
+                is_live = true;
+                Followed::CaughtUp
+            }
+            Update::Stored(stored) => {
+                if is_live {
+                    see(&stored);
+                }
+                read(&stored)
+            }
         })
     }
+}
+
+/// How long a commit took to come here; what existed before tells nothing about that.
+#[expect(clippy::disallowed_methods, reason = "a measured delay decides nothing")]
+fn see(stored: &Stored) {
+    let delay = Timestamp::now().duration_since(decided_at(stored.id));
+    JOURNAL.delivery_delay.observe(delay.as_secs_f64().max(0.0));
+    trace::followed(stored.trace.as_deref(), &stored.subject, stored.sequence, stored.id);
 }
 
 fn read(stored: &Stored) -> Followed {

@@ -17,12 +17,14 @@ use async_nats::{
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
+use postroad_metric::{IntGauge, journal::JOURNAL};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     Error, Extent, Options,
     backend::{AppendError, Backend, Entry, Stored, Update},
+    trace,
 };
 
 /// Servers below silently ignore headers that the journal relies on.
@@ -74,6 +76,7 @@ impl Backend for Jetstream {
     async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
         let size = entry.payload.len();
         let message = PublishMessage::build()
+            .headers(trace::headers())
             .payload(entry.payload)
             .message_id(entry.id.to_string())
             .header(ACTOR, entry.actor.as_str())
@@ -128,13 +131,19 @@ impl Backend for Jetstream {
         let stream = self.stream.clone();
         let statistics = self.context.client().statistics();
         tokio::spawn(async move {
-            let mut follower = Follower { stream, statistics, subjects, updates, next: after + 1, told: false };
+            let name = name_of(&subjects);
+            let pending = JOURNAL.pending.with_label_values(&[name.as_str()]);
+            let interrupted = JOURNAL.interrupted.with_label_values(&[name.as_str()]);
+            let next = after + 1;
+            let mut follower =
+                Follower { stream, statistics, subjects, updates, next, told: false, pending, interrupted };
             let mut pause = Duration::from_millis(50);
             while !follower.updates.is_closed() {
                 let before = follower.next;
                 match follower.run().await {
                     Ok(()) => continue,
                     Err(error) => {
+                        follower.interrupted.set(1);
                         tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
                     }
                 }
@@ -158,6 +167,8 @@ struct Follower {
     updates: mpsc::Sender<Update>,
     next: u64,
     told: bool,
+    pending: IntGauge,
+    interrupted: IntGauge,
 }
 
 impl Follower {
@@ -174,11 +185,13 @@ impl Follower {
         };
         let mut consumer = self.stream.create_consumer(config).await.map_err(|error| error.to_string())?;
         let pending = consumer.info().await.map_err(|error| error.to_string())?.num_pending;
+        self.note(pending);
         if is_catching_up && pending == 0 {
             self.tell().await;
             return Ok(());
         }
         let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
+        self.interrupted.set(0);
         loop {
             let message = tokio::select! {
                 () = self.updates.closed() => return Ok(()),
@@ -199,15 +212,24 @@ impl Follower {
                 id: id_of(message.headers.as_ref()),
                 actor: actor_of(message.headers.as_ref()),
                 payload: message.payload.clone(),
+                // What existed before belongs to nothing that happens now.
+                trace: if is_catching_up { None } else { trace::parent(message.headers.as_ref()) },
             };
             if is_wanted && self.updates.send(Update::Stored(stored)).await.is_err() {
                 return Ok(());
             }
+            self.note(pending);
             if is_catching_up && pending == 0 {
                 self.tell().await;
                 return Ok(());
             }
         }
+    }
+
+    /// How many commits the view does not have yet: those that the server has, and those that wait here.
+    fn note(&self, pending: u64) {
+        let waiting = self.updates.max_capacity() - self.updates.capacity();
+        self.pending.set(i64::try_from(pending.saturating_add(waiting as u64)).unwrap_or(i64::MAX));
     }
 
     /// Whether a subject is one of those that are followed.
@@ -224,6 +246,12 @@ impl Follower {
     }
 }
 
+/// The kinds that are followed, such as `mailbox+profile`.
+fn name_of(subjects: &[String]) -> String {
+    let kinds = subjects.iter().filter_map(|subject| subject.split('.').nth(1));
+    kinds.collect::<Vec<_>>().join("+")
+}
+
 fn found(answer: Result<StreamMessage, jetstream::stream::DirectGetError>) -> Result<Option<Stored>, Error> {
     match answer {
         Ok(message) => Ok(Some(Stored {
@@ -232,6 +260,7 @@ fn found(answer: Result<StreamMessage, jetstream::stream::DirectGetError>) -> Re
             id: id_of(Some(&message.headers)),
             actor: actor_of(Some(&message.headers)),
             payload: message.payload,
+            trace: None,
         })),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::Unreachable(error.to_string())),

@@ -22,6 +22,7 @@ pub mod leases;
 mod memory;
 pub mod sealing;
 mod snapshots;
+mod trace;
 
 use std::sync::Arc;
 

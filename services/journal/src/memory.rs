@@ -37,7 +37,7 @@ impl Backend for Memory {
             }
             let sequence = log.len() as u64 + 1;
             let Entry { id, actor, payload } = entry;
-            log.push(Stored { subject: subject.to_owned(), sequence, id, actor, payload });
+            log.push(Stored { subject: subject.to_owned(), sequence, id, actor, payload, trace: None });
             Ok((sequence, log.len()))
         })?;
         self.length.send_replace(length);

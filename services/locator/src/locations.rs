@@ -8,9 +8,11 @@ use postroad_core::{
     autodiscover::{Entry, Known, Memory, Missing, Use},
     fault::{Code, Report},
 };
+use postroad_metric::locator::LOCATOR;
 use postroad_rig::clock;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
@@ -156,7 +158,14 @@ impl Locations {
     async fn ask(&self, access: &Access, kept: Kept, anew: bool, watcher: Option<&mpsc::Sender<Entry>>) -> Said {
         let domain = access.address.domain();
         let known: Domain = self.cache.domain(&domain, &access.account).await;
-        let Ended { result, transcript, domain: learned } = discovery::discover(access, &known, anew, watcher).await;
+        let began = clock::instant();
+        let span = tracing::debug_span!("autodiscover", error.type = tracing::field::Empty);
+        let discovered = discovery::discover(access, &known, anew, watcher).instrument(span.clone()).await;
+        let Ended { result, transcript, domain: learned } = discovered;
+        LOCATOR.discovery_duration.observe(began.elapsed().as_secs_f64());
+        let fault = result.as_ref().err().map(|failure| failure.report.code.name());
+        LOCATOR.discoveries.with_label_values(&[fault.unwrap_or("OK")]).inc();
+        span.record("error.type", fault);
         if learned != known {
             self.cache.keep_domain(&domain, &access.account, &learned).await;
         }

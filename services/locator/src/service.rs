@@ -8,6 +8,7 @@ use postroad_core::{
     fault::{Code, Report},
 };
 use postroad_ews::Endpoint;
+use postroad_metric::locator::LOCATOR;
 use postroad_proto::locator::v1::{
     Conclusion, ExplainRequest, ExplainResponse, LocateRequest, LocateResponse, Location, Outcome as WireOutcome,
     Source as WireSource, Step as WireStep, TestMailboxRequest, TestMailboxResponse, TranscriptEntry, Verdict,
@@ -63,6 +64,7 @@ impl LocatorService for Service {
             None => {
                 let failed = Some(request.failed_location.as_str()).filter(|url| !url.is_empty());
                 let known = self.locations.locate(&access, failed).await;
+                LOCATOR.locations.with_label_values(&[result(known.as_ref().err())]).inc();
                 location(&known.map_err(|report| status::failed(&report))?)
             }
         };
@@ -201,6 +203,13 @@ impl Observer for Sender {
     }
 
     async fn ended(&mut self, step: Step, ended: Ended, elapsed: Duration) {
+        let tested = match &ended {
+            Ended::Passed(_) => "OK",
+            Ended::Warning(_) => "WARNING",
+            Ended::Failed(report, _) => report.code.name(),
+            Ended::NotAttempted => "NOT_ATTEMPTED",
+        };
+        LOCATOR.test_steps.with_label_values(&[step.name(), tested]).inc();
         let mut step = WireStep { elapsed: Some(wire::duration(elapsed)), ..blank(step) };
         match ended {
             Ended::Passed(detail) => {
@@ -221,6 +230,11 @@ impl Observer for Sender {
         }
         self.send(test_mailbox_response::Report::Step(step)).await;
     }
+}
+
+/// The label of how something ended.
+fn result(failed: Option<&Report>) -> &'static str {
+    failed.map_or("OK", |report| report.code.name())
 }
 
 fn blank(step: Step) -> WireStep {

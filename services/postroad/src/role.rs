@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postroad_rig::{Config, Context, Error, Role};
+use postroad_rig::{Config, Context, Error, Metrics, Role, Tasks};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,10 +29,22 @@ async fn run(global: &Global, roles: &[Role]) -> Result<Exit, Failure> {
         let rule = "is required to run a role; print one to start from with: postroad config example";
         return Err(Failure::refused(postroad_core::fault::Code::FieldRequired, "--config", rule));
     }
-    postroad_rig::telemetry::init(global.json.then_some(true));
     let config = Arc::new(global.configuration()?);
+    let process = if let [role] = roles { format!("postroad-{}", role.name()) } else { "postroad".to_owned() };
+    let telemetry = postroad_rig::telemetry::start(global.json.then_some(true), &process, &config.telemetry)?;
+    let outcome = Box::pin(supervise(&config, roles)).await;
+    telemetry.finish().await;
+    outcome
+}
+
+async fn supervise(config: &Arc<Config>, roles: &[Role]) -> Result<Exit, Failure> {
     let shutdown = CancellationToken::new();
-    let mut running = start(&config, roles, &shutdown).await?;
+    if let Some(listen) = config.telemetry.listen(roles) {
+        let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
+        let metrics = Metrics::open(listen, &names.join(",")).await?;
+        Tasks::new(shutdown.clone()).spawn("metrics", metrics.serve(shutdown.clone()));
+    }
+    let mut running = start(config, roles, &shutdown).await?;
     let mut stop = Box::pin(postroad_rig::shutdown_signal());
     let mut outcome = Ok(Exit::Success);
     loop {

@@ -123,6 +123,11 @@ impl Directory {
         look(&mut view.mailboxes.values().filter_map(mailbox::State::live))
     }
 
+    /// How many profiles there are.
+    pub fn profile_count(&self) -> usize {
+        self.read().profiles.values().filter_map(profile::State::live).count()
+    }
+
     /// The domains of the mailboxes that use a profile.
     pub fn domains_of(&self, profile: Uuid) -> Vec<String> {
         let view = self.read();

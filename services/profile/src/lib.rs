@@ -7,9 +7,11 @@
 //! | `names` | claims on unique names |
 //! | `people`, `prober` | the CRM and the locator, as this role needs them |
 //! | `mask` | field masks |
+//! | `figures` | what Prometheus is told |
 //! | `profile`, `mailbox` | the two services: drafts from the wire, views for the wire, tests |
 
 mod directory;
+mod figures;
 mod mailbox;
 mod mask;
 mod names;
@@ -49,6 +51,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
         Arc::new(prober),
         policy,
     ));
+    figures::tell(&registry);
     let following = Arc::clone(&registry);
     context.tasks.spawn("directory", following.follow(context.shutdown.clone()));
     tokio::select! {

@@ -16,6 +16,10 @@ use crate::{
     config::{Config, Endpoints},
 };
 
+mod traced;
+
+pub use traced::Traced;
+
 /// How long an answer may take to begin; the contents of a large message are taken in seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -59,12 +63,12 @@ impl Channels {
         self.introduction.has_token() && !may_carry_token(self.endpoint(role), is_encrypted)
     }
 
-    /// A connection as [`Channels::to`] opens it, whose calls say who makes them.
+    /// A connection as [`Channels::to`] opens it, whose calls say who makes them and are part of the caller's trace.
     pub fn introduced(&self, role: Role) -> Result<Introduced, Error> {
         let withheld = self.withholds_token(role);
         let introduction = self.introduction.clone();
         let introduction = if withheld { introduction.without_token() } else { introduction };
-        Ok(Introduced::new(self.to(role)?, introduction))
+        Ok(Introduced::new(Traced::new(self.to(role)?), introduction))
     }
 
     /// Where a role is.

@@ -19,12 +19,14 @@ mod access;
 mod alert;
 mod sealing;
 mod sync;
+mod telemetry;
 mod tls;
 
 pub use access::{Access, Certificates, Oidc};
 pub use alert::{Alert, Smtp, SmtpTls};
 pub use sealing::Sealing;
 pub use sync::Sync;
+pub use telemetry::{Listeners, Telemetry};
 pub use tls::Tls;
 
 /// The whole configuration. An unknown setting is refused with its name and line.
@@ -53,6 +55,8 @@ pub struct Config {
     pub alert: Alert,
     /// The crm role.
     pub crm: Crm,
+    /// What each process tells about itself.
+    pub telemetry: Telemetry,
 }
 
 /// The NATS server.
@@ -281,6 +285,7 @@ impl Config {
         }
         self.access.check()?;
         self.sync.check()?;
+        self.telemetry.check()?;
         self.alert.check()?;
         self.tls.check()?;
         self.check_exposure()
@@ -345,6 +350,8 @@ mod tests {
             ("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"", "tls.authority_file"),
             ("[crm]\nlisten = \"0.0.0.0:7405\"", "crm.listen"),
             ("[crm]\nlisten = \"0.0.0.0:7405\"\n[tls]\nauthority_file = \"a\"", "crm.listen"),
+            ("[telemetry]\nsample_ratio = 2.0", "telemetry.sample_ratio"),
+            ("[telemetry]\notlp_endpoint = \"localhost:4317\"", "telemetry.otlp_endpoint"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(setting), "{error}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use postroad_core::fault::{Code, Report};
 use postroad_journal::{Journal, Options, sealing::Keyring};
+use postroad_metric::process::PROCESS;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -82,6 +83,15 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     if let Some(identity) = identity.clone() {
         tasks.spawn("certificates", identity.watch(shutdown.clone()));
     }
+    if let Some(identity) = identity.clone() {
+        let ends = PROCESS.certificate_expiry.with_label_values(&[role.name()]);
+        let seconds = move || identity.expires().map(|at| ends.set(at.as_duration().as_secs_f64()));
+        postroad_metric::before_scrape(move || drop(seconds()));
+    }
+    let (connection, connected) = (nats.clone(), PROCESS.nats_connected.with_label_values(&[role.name()]));
+    postroad_metric::before_scrape(move || {
+        connected.set(i64::from(connection.connection_state() == async_nats::connection::State::Connected));
+    });
     Ok(Context {
         role,
         channels: Channels::new(config.endpoints.clone(), identity.clone())

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod actor;
+mod call;
 pub mod caller;
 pub mod channel;
 pub mod clock;
@@ -10,20 +11,23 @@ mod context;
 mod error;
 mod identity;
 pub mod listener;
+mod metrics;
 pub mod peer;
 mod serve;
 pub mod status;
 mod tasks;
 pub mod telemetry;
+pub mod trace;
 pub mod wire;
 
 pub use access::access;
 pub use caller::Caller;
-pub use channel::Channels;
+pub use channel::{Channels, Traced};
 pub use config::Config;
 pub use context::{Context, Role, shutdown_signal, start};
 pub use error::Error;
 pub use identity::{Identity, NOTICE, expiry};
+pub use metrics::Metrics;
 pub use peer::Peer;
 pub use serve::{is_serving, serve};
 pub use tasks::Tasks;

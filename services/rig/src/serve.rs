@@ -9,6 +9,7 @@ use tonic::{
 
 use crate::{
     Context, Error,
+    call::Watch,
     caller::{Gate, admit},
     listener::Listener,
 };
@@ -38,9 +39,11 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error))
     })?;
     tracing::info!(role = context.role.name(), listen = %listener.address().unwrap_or(listen), tls = context.identity.is_some(), "serving gRPC");
+    postroad_metric::process::PROCESS.serving.with_label_values(&[context.role.name()]).set(1);
     let shutdown = context.shutdown.clone();
     let serving = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .layer(Watch::new(context.role))
         .add_routes(routes)
         .serve_with_incoming_shutdown(listener.connections(), context.shutdown.clone().cancelled_owned());
     let parted = async move {

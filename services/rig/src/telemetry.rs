@@ -1,22 +1,74 @@
-//! Logs: lines for people on a terminal, JSON for machines.
+//! Logs, lines for people on a terminal and JSON for machines; and traces, where somebody takes them.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, time::Duration};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::{Error, config};
+
+mod export;
+mod json;
 
 /// Whatever is asked for: denied calls are told, and frames, which carry tokens and contents, are not.
 const ALWAYS: [&str; 4] = ["audit=info", "h2=info", "hyper=info", "hyper_util=info"];
 
-/// Starts logging to standard error. `POSTROAD_LOG` filters (default `info`, of the NATS client `warn`); `json` overrides what the terminal suggests.
-pub fn init(json: Option<bool>) {
+/// How long traces that are on their way may keep a process that ends.
+const FLUSHING: Duration = Duration::from_secs(5);
+
+/// What has to be ended with the process.
+#[derive(Default)]
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
+
+/// Starts logging to standard error, and tracing where `settings` say so; `name` is the process's, such as `postroad-sync`.
+/// `POSTROAD_LOG` filters logs (default `info`, of the NATS client `warn`); `json` overrides what the terminal suggests.
+///
+/// # Errors
+/// The OTLP endpoint cannot be used.
+pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Result<Telemetry, Error> {
     let filter = EnvFilter::try_from_env("POSTROAD_LOG").unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
     let filter = ALWAYS.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let json = json.unwrap_or_else(|| !std::io::stderr().is_terminal());
-    let registry = tracing_subscriber::registry().with(filter);
+    let provider = settings.otlp_endpoint.as_deref().map(|endpoint| export::provider(endpoint, name, settings));
+    let provider = provider.transpose()?;
+    let traces = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("postroad"))
+            // Where in the source something stands helps nobody who looks at a trace.
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_filter(filter_fn(is_traced))
+    });
+    let registry = tracing_subscriber::registry().with(traces);
     // A second initialization in one process is no fault: the first one stays.
     let _ = if json {
-        registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()
+        registry.with(fmt::layer().event_format(json::Json).with_writer(std::io::stderr).with_filter(filter)).try_init()
     } else {
-        registry.with(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)).try_init()
+        let lines = fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
+        registry.with(lines.with_filter(filter)).try_init()
     };
+    Ok(Telemetry { provider })
+}
+
+/// Postroad's own spans, and what it logs within them.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("postroad") && (metadata.is_span() || *metadata.level() <= tracing::Level::INFO)
+}
+
+impl Telemetry {
+    /// Sends what is still on its way. At most five seconds.
+    pub async fn finish(self) {
+        let Some(provider) = self.provider else { return };
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSHING)).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "the last traces could not be sent");
+        }
+    }
 }

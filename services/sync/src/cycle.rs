@@ -15,16 +15,18 @@ use postroad_core::{
     profile::Profile,
 };
 use postroad_journal::{ExecuteError, Snapshot};
-use postroad_rig::clock;
+use postroad_rig::{clock, trace::Trace};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::{exchange::Failure, lock::lock, place, tracking::Met, worker::Worker};
+use crate::{exchange::Failure, figures, lock::lock, place, tracking::Met, worker::Worker};
 
 mod amendment;
 mod backfill;
 mod disposal;
 mod fetching;
 mod incoming;
+mod seen;
 mod sending;
 
 pub use fetching::{Read, read};
@@ -72,8 +74,14 @@ struct Cycle<'a> {
     has_worked: bool,
 }
 
-/// Runs one cycle.
-pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
+/// Runs one cycle; `cause` is the trace of what it was asked for by.
+pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger, cause: Option<Trace>) -> End {
+    let span = seen::cycle(id, trigger, cause);
+    Box::pin(cycle(worker, id, trigger)).instrument(span).await
+}
+
+async fn cycle(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
+    let began = clock::instant();
     let Some(known) = worker.directory.mailbox(id) else { return End::Done };
     let Some(mailbox) = known.state.shared() else { return End::Done };
     let Some(profile) = worker.directory.profile_of(id) else {
@@ -83,6 +91,7 @@ pub async fn run(worker: &Worker, id: Uuid, trigger: Trigger) -> End {
     let mut cycle =
         Cycle { worker, id, trigger, started_at: clock::now(), known, epoch, settings: None, has_worked: false };
     let result = cycle.attempt(&mailbox, &profile).await;
+    seen::ended(trigger, began, &result, cycle.has_worked);
     cycle.end(result, &profile).await
 }
 
@@ -184,6 +193,8 @@ impl Cycle<'_> {
                 if !executed.events.is_empty() {
                     self.epoch = executed.state.live().map(|mailbox| mailbox.sync.epoch);
                     worker.directory.commit(id, &self.known);
+                    let enabled_at = executed.state.live().and_then(|mailbox| mailbox.test_completed_on);
+                    figures::committed(&executed.events, enabled_at);
                 }
                 Ok(())
             }

@@ -71,6 +71,11 @@ impl Directory {
         Some(look(mailbox, profile))
     }
 
+    /// Looks at every live mailbox in place.
+    pub fn each(&self, look: impl FnMut(&mailbox::Mailbox)) {
+        self.read().mailboxes.values().filter_map(|(state, _)| state.live()).for_each(look);
+    }
+
     /// The profile of a live mailbox.
     pub fn profile_of(&self, id: Uuid) -> Option<Arc<profile::Profile>> {
         let view = self.read();

@@ -15,6 +15,7 @@
 //! - `traffic`: what it did with messages, and how long they took
 //! - `fleet`: all workers together
 //! - `explain`, `past`: what was decided about messages, tried with other settings, and compared with the folders
+//! - `figures`: what Prometheus is told
 //! - `service`: gRPC
 
 mod connections;
@@ -24,6 +25,7 @@ mod desk;
 mod directory;
 mod exchange;
 mod explain;
+mod figures;
 mod fleet;
 #[doc(hidden)]
 pub mod fuzz;
@@ -51,6 +53,7 @@ use postroad_rig::{Context, Error, serve};
 /// Runs the role until shutdown.
 pub async fn run(context: Context) -> Result<(), Error> {
     let worker = Arc::new(worker::Worker::new(&context)?);
+    figures::tell(&worker);
     directory::follow(&context, Arc::clone(&worker.directory)).await?;
     let ownership = Arc::clone(&worker.ownership);
     context.tasks.spawn("ownership", ownership.run(context.shutdown.clone()));

@@ -16,6 +16,7 @@ use std::{
 use futures::StreamExt as _;
 use postroad_core::placement::{partition, plan};
 use postroad_journal::leases::{Error, Lease, Leases};
+use postroad_metric::sync::SYNC;
 use postroad_rig::{Context, clock};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,12 @@ impl Ownership {
     pub fn partitions(&self) -> usize {
         let now = clock::instant();
         lock(&self.held).values().filter(|held| now < held.lease.deadline).count()
+    }
+
+    /// Which partitions are held.
+    pub fn held(&self) -> HashSet<u16> {
+        let now = clock::instant();
+        lock(&self.held).iter().filter(|(_, held)| now < held.lease.deadline).map(|(id, _)| *id).collect()
     }
 
     /// The workers that take mailboxes.
@@ -272,6 +279,7 @@ impl Ownership {
             let done: Vec<u16> = held.iter().filter(|(id, one)| done(id, one)).map(|(id, _)| *id).collect();
             done.into_iter().filter_map(|id| held.remove(&id).map(|one| (id, one.lease))).collect()
         };
+        changed("given_back", leaving.len());
         let releases = leaving.into_iter().map(|(partition, lease)| async move {
             if let Err(error) = leases.release(&lease).await {
                 tracing::debug!(partition, error = %error, "a lease could not be given back; it will run out");
@@ -291,7 +299,7 @@ impl Ownership {
                     Ok(())
                 }
                 Ok(None) => {
-                    lock(&self.held).remove(&partition);
+                    changed("lost", lock(&self.held).remove(&partition).iter().len());
                     Ok(())
                 }
                 // Kept until its deadline: the renewal may have arrived.
@@ -305,6 +313,7 @@ impl Ownership {
         let claims = wanted.into_iter().map(|partition| async move {
             if let Some(lease) = leases.acquire(&key_of(partition), &self.name).await? {
                 lock(&self.held).insert(partition, Held { lease, is_leaving: false });
+                changed("acquired", 1);
             }
             Ok(())
         });
@@ -320,6 +329,7 @@ impl Ownership {
         let lost = before - held.len();
         drop(held);
         if lost > 0 {
+            changed("lost", lost);
             self.changed.send_modify(|count| *count += 1);
         }
         lost
@@ -369,6 +379,11 @@ impl Drop for Turn {
             self.ownership.look.notify_one();
         }
     }
+}
+
+/// Leases came or went.
+fn changed(how: &str, leases: usize) {
+    SYNC.lease_changes.with_label_values(&[how]).inc_by(leases as u64);
 }
 
 fn key_of(partition: u16) -> String {

@@ -116,7 +116,8 @@ fn look(worker: &Worker, address: &str) {
         // Another worker's is looked at by that one; whoever gets it asks for its outbox the first time.
         if worker.ownership.holds(id) {
             worker.outboxes.wait(id);
-            worker.ask(id, Trigger::Notified);
+            let span = tracing::debug_span!("queued", otel.kind = "consumer", mailbox.id = %id);
+            span.in_scope(|| worker.ask(id, Trigger::Notified));
         }
     }
 }

@@ -137,11 +137,11 @@ impl Scheduler {
         }
         let Some(turn) = self.worker.ownership.begin(id) else { return self.agenda.set(id, None) };
         lock(&self.worker.running).insert(id);
-        self.worker.heard(id);
+        let cause = self.worker.heard(id);
         let connection = self.worker.pace.take(&route);
         let worker = Arc::clone(&self.worker);
         self.cycles.spawn(async move {
-            let end = cycle::run(&worker, id, trigger).await;
+            let end = cycle::run(&worker, id, trigger, cause).await;
             drop((connection, turn));
             Ended { id, route, end }
         });

@@ -21,7 +21,7 @@ use postroad_journal::{Actor, Journal, sealing::Keyring};
 use postroad_proto::{
     crm::v1::crm_service_client::CrmServiceClient, locator::v1::locator_service_client::LocatorServiceClient,
 };
-use postroad_rig::{Context, Error, Role, caller::Introduced, clock};
+use postroad_rig::{Context, Error, Role, caller::Introduced, clock, trace::Trace};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ pub struct Worker {
     /// Mailboxes processed at the same time.
     pub concurrency: usize,
     /// Mailboxes that are to be looked at now, and why.
-    asked: Mutex<HashMap<Uuid, Trigger>>,
+    asked: Mutex<HashMap<Uuid, Asked>>,
     /// Mailboxes whose time may have changed, until the scheduler has looked.
     news: Mutex<Vec<Uuid>>,
     /// Which mailboxes the CRM tells of.
@@ -109,6 +109,13 @@ pub struct Worker {
     tracks_sent: AtomicBool,
     /// The organization's settings, and when they were asked for.
     known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
+}
+
+/// A mailbox is to be looked at.
+struct Asked {
+    why: Trigger,
+    /// The trace of what asked first.
+    cause: Option<Trace>,
 }
 
 /// The last cycle of a mailbox.
@@ -171,10 +178,10 @@ impl Worker {
     /// Has a mailbox looked at now; the scheduler is woken.
     pub fn ask(&self, id: Uuid, why: Trigger) {
         let mut asked = lock(&self.asked);
-        let known = asked.entry(id).or_insert(why);
+        let known = asked.entry(id).or_insert_with(|| Asked { why, cause: Trace::present() });
         // A person's wish is not forgotten over a notification.
         if why == Trigger::Asked {
-            *known = why;
+            known.why = why;
         }
         drop(asked);
         self.reconsider([id]);
@@ -202,9 +209,9 @@ impl Worker {
         }
     }
 
-    /// A cycle begins: what is asked from now on is for the next one.
-    pub fn heard(&self, id: Uuid) {
-        lock(&self.asked).remove(&id);
+    /// A cycle begins: what is asked from now on is for the next one. Gives the trace of what asked for it.
+    pub fn heard(&self, id: Uuid) -> Option<Trace> {
+        lock(&self.asked).remove(&id).and_then(|asked| asked.cause)
     }
 
     /// A cycle ended.
@@ -218,7 +225,7 @@ impl Worker {
 
     /// When a mailbox is due.
     pub fn due(&self, id: Uuid, now: Timestamp) -> Due {
-        let asked = lock(&self.asked).get(&id).copied();
+        let asked = lock(&self.asked).get(&id).map(|asked| asked.why);
         let pulse = lock(&self.pulses).get(&id).copied();
         let due = self.directory.with_mailbox(id, |mailbox, profile| {
             let minimum = profile.map_or(0, |profile| profile.settings.minimum_polling_interval_minutes);

@@ -81,6 +81,12 @@ impl Wall {
         entries
     }
 
+    /// How many alerts of each level are open.
+    pub fn open(&self) -> [(&'static str, usize); 3] {
+        let open = |level| self.alerts.alerts().filter(|one| one.resolved_at.is_none() && one.level == level).count();
+        [("error", open(Level::Error)), ("warning", open(Level::Warning)), ("information", open(Level::Information))]
+    }
+
     /// The alerts that changed in commits after this one, the oldest change first.
     pub fn changes(&self, view: &View, sequence: u64) -> Vec<Entry> {
         let gone = self.gone.iter().rev().take_while(|((changed, _), _)| *changed > sequence);

@@ -97,6 +97,11 @@ pub struct View {
 }
 
 impl View {
+    /// How many emails wait to be sent.
+    pub fn outbox_size(&self) -> usize {
+        self.outbox.values().map(BTreeSet::len).sum()
+    }
+
     /// Folds a commit of a record.
     pub fn record(&mut self, id: Uuid, events: &[record::Event]) {
         let before = self.records.remove(&id);

@@ -29,6 +29,7 @@ use super::{
     view,
 };
 use crate::{
+    figures,
     prober::{Probe, Probed},
     registry::{Mailboxes, Registry},
 };
@@ -152,6 +153,7 @@ async fn probe(
 }
 
 async fn record(registry: &Registry, mailbox: &Mailbox, actor: &Actor, outcomes: PerDirection<TestOutcome>) -> State {
+    figures::tested(&outcomes);
     let facts = registry.plain_facts(mailbox.settings.profile_id);
     let command = AdminCommand::RecordTest(outcomes);
     match registry.execute::<Mailboxes>(mailbox.id, actor, &command, &facts, |_| true).await {

@@ -12,8 +12,8 @@ use tonic::{
 
 use super::{ACTOR, TokenFile};
 
-/// A channel whose calls say who makes them.
-pub type Introduced = InterceptedService<Channel, Introduction>;
+/// A channel whose calls say who makes them and are part of a trace.
+pub type Introduced = InterceptedService<Traced, Introduction>;
 
 /// Who makes calls: a token, where there is one, and a name.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use postroad_core::{
 use postroad_proto::crm::v1::EmailDirection;
 use postroad_rig::clock;
 
-use super::{Stop, incoming::Wanted};
+use super::{Stop, incoming::Wanted, seen};
 use crate::{
     crm::{Matches, Refused},
     exchange::{Exchange, Failure, ItemFailure, Message},
@@ -67,7 +67,7 @@ pub async fn promote_all(
             batches.push_front(left_out);
         }
         let promoted: Vec<_> = futures::stream::iter(fetched)
-            .map(|(one, message)| promote(worker, mailbox, one, message, settings))
+            .map(|(one, message)| seen::message(promote(worker, mailbox, one, message, settings)))
             .buffer_unordered(PROMOTIONS)
             .try_collect()
             .await?;

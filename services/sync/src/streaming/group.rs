@@ -15,6 +15,7 @@ use postroad_ews::{
     Affinity, Client, Error, EventStream, EventType, GetStreamingEvents, Kind, StreamFailure, StreamMessage,
     StreamRemedy, Subscribe, Unsubscribe,
 };
+use postroad_metric::sync::SYNC;
 use postroad_rig::clock;
 use tokio::{
     sync::mpsc,
@@ -22,6 +23,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::debug_span;
 use uuid::Uuid;
 
 use super::{EXCUSED, Handle, RETRY, Wish};
@@ -234,7 +236,15 @@ impl Group {
             StreamMessage::Notifications(notifications) => {
                 for notification in notifications {
                     if let Some(id) = self.subscriptions.get(&notification.subscription) {
-                        self.worker.ask(*id, Trigger::Notified);
+                        SYNC.notifications.inc();
+                        let span = debug_span!(
+                            "notification",
+                            otel.kind = "consumer",
+                            mailbox.id = %id,
+                            server.address = %self.handle.key.server,
+                        );
+                        // What the cycle does that follows belongs to this trace.
+                        span.in_scope(|| self.worker.ask(*id, Trigger::Notified));
                     }
                 }
                 None

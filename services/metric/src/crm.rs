@@ -1,0 +1,34 @@
+//! The built-in CRM.
+
+use std::sync::LazyLock;
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use crate::make::{counter, counters, gauge};
+
+/// The CRM of this process.
+pub static CRM: LazyLock<Crm> = LazyLock::new(Crm::new);
+
+/// Activities.
+pub struct Crm {
+    /// Messages that were brought, by `result`: `created`, or `known` where another mailbox had brought it before.
+    pub promotions: IntCounterVec,
+    /// Bytes of contents that were brought with them.
+    pub content: IntCounter,
+    /// Emails that wait to be sent.
+    pub outbox_emails: IntGauge,
+}
+
+impl Crm {
+    fn new() -> Self {
+        Self {
+            promotions: counters(
+                "postroad_crm_promotions_total",
+                "Messages that became activities, or were known already.",
+                &["result"],
+            ),
+            content: counter("postroad_crm_content_bytes_total", "Bytes of contents that were brought with messages."),
+            outbox_emails: gauge("postroad_crm_outbox_emails", "Emails that wait to be sent."),
+        }
+    }
+}
