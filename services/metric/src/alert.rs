@@ -21,6 +21,13 @@ pub struct Alert {
 
 impl Alert {
     fn new() -> Self {
+        let this = Self::made();
+        // What has not happened yet is told as none, so that the first time is an increase.
+        drop(this.mails.with_label_values(&["OK"]));
+        this
+    }
+
+    fn made() -> Self {
         Self {
             open: gauges("postroad_alert_open_alerts", "Alerts that are open.", &["level"]),
             mails: counters(

@@ -21,6 +21,13 @@ pub struct Crm {
 
 impl Crm {
     fn new() -> Self {
+        let this = Self::made();
+        // What has not happened yet is told as none, so that the first time is an increase.
+        ["created", "known"].iter().for_each(|result| drop(this.promotions.with_label_values(&[result])));
+        this
+    }
+
+    fn made() -> Self {
         Self {
             promotions: counters(
                 "postroad_crm_promotions_total",

@@ -6,7 +6,8 @@
 //! - [`sync`], [`locator`], [`crm`], [`alert`], [`profile`]: what each role does
 //! - [`process`]: the process itself
 //!
-//! Names and units are by the rules of Prometheus. No label holds an address, an id or anything else without a bound.
+//! Names and units are by the rules of Prometheus. No label holds an address, an id or anything else without a bound. `deploy/observe` shows
+//! them; a test compares both.
 
 pub mod alert;
 pub mod call;
@@ -20,8 +21,25 @@ pub mod profile;
 mod scrape;
 pub mod sync;
 
+use std::sync::{LazyLock, PoisonError};
+
+pub use make::Declared;
 pub use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 pub use scrape::{CONTENT_TYPE, before_scrape, scrape};
+
+/// Every name that Postroad tells, whatever role it is of. The names of `process_`, which are Prometheus' own, are not among them.
+pub fn declared() -> Vec<Declared> {
+    LazyLock::force(&call::CALLS);
+    LazyLock::force(&exchange::EXCHANGE);
+    LazyLock::force(&journal::JOURNAL);
+    LazyLock::force(&sync::SYNC);
+    LazyLock::force(&locator::LOCATOR);
+    LazyLock::force(&crm::CRM);
+    LazyLock::force(&alert::ALERT);
+    LazyLock::force(&profile::PROFILE);
+    LazyLock::force(&process::PROCESS);
+    make::DECLARED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 /// Milliseconds to a minute: calls and requests.
 pub(crate) const CALL: &[f64] =

@@ -1,14 +1,31 @@
 //! Making instruments. A wrong or repeated name is a defect of this crate, which its own test finds by making them all.
 #![expect(clippy::expect_used, reason = "names are constants of this crate; its test makes every instrument")]
 
+use std::sync::{Mutex, PoisonError};
+
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, core::Collector,
 };
 
 use crate::scrape::REGISTRY;
 
+/// What was made.
+pub static DECLARED: Mutex<Vec<Declared>> = Mutex::new(Vec::new());
+
+/// A name that Prometheus sees, and its labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The name; of a histogram without `_bucket`, `_sum`, `_count`.
+    pub name: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+}
+
 fn registered<C: Collector + Clone + 'static>(made: prometheus::Result<C>) -> C {
     let collector = made.expect("a legal name");
+    let declared = collector.desc().into_iter();
+    let declared = declared.map(|one| Declared { name: one.fq_name.clone(), labels: one.variable_labels.clone() });
+    DECLARED.lock().unwrap_or_else(PoisonError::into_inner).extend(declared);
     REGISTRY.register(Box::new(collector.clone())).expect("a name of its own");
     collector
 }

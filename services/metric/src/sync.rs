@@ -59,6 +59,15 @@ pub struct Sync {
 
 impl Sync {
     fn new() -> Self {
+        let this = Self::made();
+        // What has not happened yet is told as none, so that the first time is an increase.
+        ["sent", "retried", "failed"].iter().for_each(|outcome| drop(this.sent.with_label_values(&[outcome])));
+        let changes = ["acquired", "given_back", "lost"];
+        changes.iter().for_each(|change| drop(this.lease_changes.with_label_values(&[change])));
+        this
+    }
+
+    fn made() -> Self {
         Self {
             attempts: counters(
                 "postroad_sync_attempts_total",

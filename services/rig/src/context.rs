@@ -85,8 +85,11 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     }
     if let Some(identity) = identity.clone() {
         let ends = PROCESS.certificate_expiry.with_label_values(&[role.name()]);
-        let seconds = move || identity.expires().map(|at| ends.set(at.as_duration().as_secs_f64()));
-        postroad_metric::before_scrape(move || drop(seconds()));
+        postroad_metric::before_scrape(move || {
+            if let Some(at) = identity.expires() {
+                ends.set(at.as_duration().as_secs_f64());
+            }
+        });
     }
     let (connection, connected) = (nats.clone(), PROCESS.nats_connected.with_label_values(&[role.name()]));
     postroad_metric::before_scrape(move || {

@@ -6,7 +6,11 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Metadata;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{Error, config};
@@ -16,6 +20,9 @@ mod json;
 
 /// Whatever is asked for: denied calls are told, and frames, which carry tokens and contents, are not.
 const ALWAYS: [&str; 4] = ["audit=info", "h2=info", "hyper=info", "hyper_util=info"];
+
+/// What is logged where `POSTROAD_LOG` does not say otherwise.
+const DEFAULT: &str = "info,async_nats=warn,opentelemetry=warn";
 
 /// How long traces that are on their way may keep a process that ends.
 const FLUSHING: Duration = Duration::from_secs(5);
@@ -27,12 +34,12 @@ pub struct Telemetry {
 }
 
 /// Starts logging to standard error, and tracing where `settings` say so; `name` is the process's, such as `postroad-sync`.
-/// `POSTROAD_LOG` filters logs (default `info`, of the NATS client `warn`); `json` overrides what the terminal suggests.
+/// `POSTROAD_LOG` filters logs (default `info`, of the clients of NATS and OpenTelemetry `warn`); `json` overrides what the terminal suggests.
 ///
 /// # Errors
 /// The OTLP endpoint cannot be used.
 pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Result<Telemetry, Error> {
-    let filter = EnvFilter::try_from_env("POSTROAD_LOG").unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
+    let filter = EnvFilter::try_from_env("POSTROAD_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let filter = ALWAYS.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let json = json.unwrap_or_else(|| !std::io::stderr().is_terminal());
     let provider = settings.otlp_endpoint.as_deref().map(|endpoint| export::provider(endpoint, name, settings));
@@ -44,7 +51,7 @@ pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Re
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_filter(filter_fn(is_traced))
+            .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::DEBUG))
     });
     let registry = tracing_subscriber::registry().with(traces);
     // A second initialization in one process is no fault: the first one stays.

@@ -195,6 +195,7 @@ impl Cycle<'_> {
                     worker.directory.commit(id, &self.known);
                     let enabled_at = executed.state.live().and_then(|mailbox| mailbox.test_completed_on);
                     figures::committed(&executed.events, enabled_at);
+                    seen::tell(id, &executed.events);
                 }
                 Ok(())
             }

@@ -79,7 +79,7 @@ async fn perform(screen: Screen) -> Result<(Deployment, Summary), Error> {
     screen.say("building postroad, looking for nats-server 2.12 or newer (fetched by pip if there is none)");
     let organization = cast::organization();
     let account = cast::account(&organization);
-    let deployment = Deployment::start(organization, Options::default()).await?;
+    let deployment = Deployment::start(organization, Options { figures: true, ..Options::default() }).await?;
     screen.good(format_args!("nats-server, mockex, a mail relay and the roles {} serve", roles()));
     let figures = Figures::default();
     let set_up = SetUp { deployment: &deployment, profile: cast::PROFILE, account, owner: cast::OWNER };
@@ -143,6 +143,9 @@ async fn stay(deployment: &Deployment, screen: Screen) {
         screen.quote(&format!("{postroad} --config {} {command}", config.display()));
     }
     screen.say(format_args!("mockex is controlled at {}", deployment.exchange.control_url()));
+    let ports = deployment.figure_ports().iter();
+    let targets: Vec<_> = ports.map(|(role, port)| format!("127.0.0.1:{port} ({})", role.name())).collect();
+    screen.say(format_args!("Prometheus finds /metrics at {}", targets.join(", ")));
     interrupted().await;
     screen.say("stopping; nothing is left behind");
 }

@@ -1,10 +1,11 @@
-//! The stage that tests and the demo play on: nats-server, child processes, a mail relay, free ports, a breakable wire.
+//! The stage that tests and the demo play on: nats-server, child processes, a mail relay, a collector of traces, free ports, a breakable wire.
 //!
 //! Everything listens on 127.0.0.1 and ends with what started it; nothing that happens to run is used.
 #![expect(clippy::disallowed_methods, reason = "a test tool: it reads clock and environment and spawns freely")]
 
 pub mod authority;
 pub mod binaries;
+pub mod collector;
 pub mod issuer;
 pub mod nats;
 pub mod ports;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod smtp;
 
 pub use authority::Authority;
+pub use collector::Collector;
 pub use issuer::Issuer;
 pub use nats::Nats;
 pub use process::Process;

@@ -72,6 +72,10 @@ pub struct Options {
     pub lease: Duration,
     /// Commits after which a snapshot of all mailboxes is kept.
     pub snapshot_commits: u64,
+    /// Whether each role tells its figures.
+    pub figures: bool,
+    /// The port of who takes traces.
+    pub traces: Option<u16>,
 }
 
 impl Default for Options {
@@ -86,6 +90,8 @@ impl Default for Options {
             first_probe: Duration::from_millis(1000),
             lease: Duration::from_millis(2000),
             snapshot_commits: 10_000,
+            figures: false,
+            traces: None,
         }
     }
 }
@@ -136,6 +142,8 @@ pub struct Deployment {
     postroad: PathBuf,
     roles: BTreeMap<Role, Process>,
     ports: BTreeMap<Role, u16>,
+    /// Where each role tells its figures, if it does.
+    figures: BTreeMap<Role, u16>,
     /// Workers beside the first one.
     workers: Vec<Process>,
     /// Hosts of the regions that the DNS does not have.
@@ -166,13 +174,14 @@ impl Deployment {
             mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
         let relay = Relay::start(Security::Starttls).await?;
         let folder = TempDir::with_prefix("postroad-stage-")?;
-        let free = ports::free(Role::ALL.len())?;
-        let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free).collect();
+        let mut free = ports::free(2 * Role::ALL.len())?.into_iter();
+        let ports = Role::ALL.into_iter().zip(free.by_ref()).collect();
+        let figures = if options.figures { Role::ALL.into_iter().zip(free).collect() } else { BTreeMap::new() };
         let token = TokenFile::open_or_make("access.token_file", &folder.path().join("token"));
         let token = Arc::new(token.map_err(|error| Error::Other(error.to_string()))?);
         let (roles, workers) = (BTreeMap::new(), Vec::new());
         let mut deployment =
-            Self { nats, exchange, relay, postroad, roles, ports, workers, hosts, token, extras, folder };
+            Self { nats, exchange, relay, postroad, roles, ports, figures, workers, hosts, token, extras, folder };
         deployment.write_config(&options)?;
         for role in Role::ALL {
             let process = deployment.spawn(role)?;
@@ -216,6 +225,8 @@ impl Deployment {
         let free = ports::free(1)?.first().copied().unwrap_or_default();
         let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
         let config = std::fs::read_to_string(self.config())?.replace(&listen(port(Role::Sync)), &listen(free));
+        // Its figures are nobody's business.
+        let config = config.split("\n[telemetry.listeners]").next().unwrap_or_default();
         let name = format!("worker-{}", self.workers.len() + 2);
         let file = self.folder.path().join(format!("{name}.toml"));
         std::fs::write(&file, config)?;
@@ -240,6 +251,20 @@ impl Deployment {
             worker.restart().await?;
         }
         Ok(())
+    }
+
+    /// What a role tells of itself, in Prometheus' text format.
+    pub async fn figures(&self, role: Role) -> Result<String, Error> {
+        let port = self.figures.get(&role).copied().unwrap_or_default();
+        let failed = |error: reqwest::Error| Error::Other(format!("no figures of {}: {error}", role.name()));
+        let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
+        let answer = client.get(format!("http://127.0.0.1:{port}/metrics")).send().await.map_err(failed)?;
+        answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
+    }
+
+    /// Where each role tells its figures.
+    pub const fn figure_ports(&self) -> &BTreeMap<Role, u16> {
+        &self.figures
     }
 
     /// The process of a role.
@@ -397,7 +422,19 @@ impl Deployment {
             crm = listen(Role::Crm),
             sections = self.extras.sections,
         );
-        std::fs::write(self.config(), text)?;
+        std::fs::write(self.config(), text + &self.telemetry(options))?;
         Ok(())
+    }
+
+    fn telemetry(&self, options: &Options) -> String {
+        let mut text = "\n[telemetry]\n".to_owned();
+        if let Some(port) = options.traces {
+            text.push_str(&format!("otlp_endpoint = \"http://127.0.0.1:{port}\"\n"));
+        }
+        text.push_str("\n[telemetry.listeners]\n");
+        for (role, port) in &self.figures {
+            text.push_str(&format!("{} = \"127.0.0.1:{port}\"\n", role.name()));
+        }
+        text
     }
 }

@@ -12,6 +12,7 @@ mod scenarios {
     pub mod notifications;
     pub mod owners;
     pub mod past;
+    pub mod seeing;
     pub mod sending;
     pub mod top;
     pub mod tracking;

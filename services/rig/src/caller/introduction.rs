@@ -7,10 +7,10 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
 };
 
 use super::{ACTOR, TokenFile};
+use crate::Traced;
 
 /// A channel whose calls say who makes them and are part of a trace.
 pub type Introduced = InterceptedService<Traced, Introduction>;

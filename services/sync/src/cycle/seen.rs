@@ -2,7 +2,7 @@
 
 use postroad_core::{
     fault::Code,
-    mailbox::{ItemOutcome, ItemResult, Trigger},
+    mailbox::{Event, ItemOutcome, ItemResult, Trigger},
 };
 use postroad_metric::sync::SYNC;
 use postroad_rig::{clock, trace::Trace};
@@ -71,4 +71,20 @@ pub async fn message(deciding: impl Future<Output = Result<ItemOutcome, Stop>>) 
         }
     }
     outcome
+}
+
+/// Says what an operator looks for: that a mailbox begins to fail, is disabled, or is well again. What repeats is in the journal.
+pub fn tell(id: Uuid, events: &[Event]) {
+    for event in events {
+        match event {
+            Event::AttemptFailed { report, failures, disables, .. } if *failures == 1 || *disables => {
+                let (fault, what) = (report.code.name(), report.sentence());
+                tracing::warn!(mailbox.id = %id, fault, disables, "mailbox {id} fails: {what}");
+            }
+            Event::Recovered { report, .. } => {
+                tracing::info!(mailbox.id = %id, fault = report.code.name(), "mailbox {id} is well again");
+            }
+            _ => {}
+        }
+    }
 }
