@@ -1,5 +1,5 @@
 //! Dashboards and alert rules use what is told, and all that is told is used. `tests/system` shows that it is told in a real run.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{collections::BTreeSet, path::PathBuf};
 

@@ -241,7 +241,7 @@ impl Group {
                             "notification",
                             otel.kind = "consumer",
                             mailbox.id = %id,
-                            server.address = %self.handle.key.server,
+                            exchange.server = %self.handle.key.server,
                         );
                         // What the cycle does that follows belongs to this trace.
                         span.in_scope(|| self.worker.ask(*id, Trigger::Notified));

@@ -26,6 +26,11 @@ async fn scene(collector: &Collector) -> Scene {
     let options = Options { poll: HOUR, idle_poll: HOUR, figures: true, traces, ..Options::default() };
     let scene = Scene::open(organization, options).await.unwrap();
     scene.enable(&[ADA, BO]).await.unwrap();
+    let notified = || async {
+        let text = scene.deployment.figures(Role::Sync).await.unwrap();
+        (value(&text, "postroad_sync_notified_mailboxes") == Some(2.0)).then_some(())
+    };
+    eventually(DEADLINE, notified).await.unwrap();
     scene
 }
 
@@ -62,11 +67,6 @@ fn has_one_root(trace: &[Span]) -> bool {
 async fn a_message_is_one_trace_from_the_notification_to_the_views_of_all_roles() {
     let collector = Collector::start().await.unwrap();
     let mut scene = scene(&collector).await;
-    let notified = || async {
-        let text = scene.deployment.figures(Role::Sync).await.unwrap();
-        (value(&text, "postroad_sync_notified_mailboxes") == Some(2.0)).then_some(())
-    };
-    eventually(DEADLINE, notified).await.unwrap();
     scene.deliver("trace", 1, ADA).unwrap();
     scene.wait_for("trace", [1]).await.unwrap();
     let promote = "postroad.crm.v1.CrmService/PromoteEmail";
