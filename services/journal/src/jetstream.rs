@@ -192,19 +192,25 @@ impl Follower {
         }
         let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
         self.interrupted.set(0);
+        let mut behind = pending;
         loop {
             let message = tokio::select! {
                 () = self.updates.closed() => return Ok(()),
                 // A consumer that a restarted server has forgotten would be missed only after several heartbeats.
-                _ = look.tick() => match self.statistics.connects.load(Ordering::Relaxed) {
-                    now if now == connects => continue,
-                    _ => return Err("the connection was lost and made again".to_owned()),
-                },
+                _ = look.tick() => {
+                    if self.statistics.connects.load(Ordering::Relaxed) != connects {
+                        return Err("the connection was lost and made again".to_owned());
+                    }
+                    self.note(behind);
+                    continue;
+                }
                 message = messages.next() => message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?,
             };
             let info = message.info().map_err(|error| error.to_string())?;
             let (sequence, pending) = (info.stream_sequence, info.pending);
             self.next = sequence + 1;
+            behind = pending;
+            self.note(behind);
             let is_wanted = !is_catching_up || self.wants(&message.subject);
             let stored = Stored {
                 subject: message.subject.to_string(),
@@ -218,7 +224,6 @@ impl Follower {
             if is_wanted && self.updates.send(Update::Stored(stored)).await.is_err() {
                 return Ok(());
             }
-            self.note(pending);
             if is_catching_up && pending == 0 {
                 self.tell().await;
                 return Ok(());
