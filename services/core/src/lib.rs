@@ -7,6 +7,7 @@ pub mod address;
 pub mod aggregate;
 pub mod alert;
 pub mod autodiscover;
+pub mod clock;
 pub mod email;
 pub mod fault;
 pub mod invariant;

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -381,6 +381,12 @@ impl Mailbox {
     /// Whether a direction is to be synchronized at all.
     pub fn wants(&self, direction: Direction) -> bool {
         *self.settings.methods.get(direction) == Method::ServerSideSync
+    }
+
+    /// The end of the back-off that Exchange asked for; `None` outside of any.
+    pub fn back_off(&self, now: Timestamp) -> Option<Timestamp> {
+        let most = SignedDuration::try_from(crate::pace::MOST).unwrap_or(SignedDuration::MAX);
+        self.sync.throttled_until.filter(|until| crate::clock::waits(*until, most, now))
     }
 
     /// Whether its mail is forwarded to a forward mailbox.

@@ -9,7 +9,7 @@ mod budget;
 mod lanes;
 mod rate;
 
-pub use back_off::{BackOff, back_off};
+pub use back_off::{BackOff, MOST, back_off};
 pub use breaker::{Breaker, Permission, Probing, is_unreachable};
 pub use budget::{Budget, Learned, Outcome};
 pub use lanes::{Lane, Lanes};

@@ -124,6 +124,6 @@ impl Names<'_> {
             after = commit.sequence;
             last = Some(commit.at);
         }
-        Ok(last.is_some_and(|at| clock::now().duration_since(at) < PATIENCE))
+        Ok(last.is_some_and(|at| clock::now().duration_since(at).abs() < PATIENCE))
     }
 }

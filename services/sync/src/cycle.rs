@@ -160,7 +160,7 @@ impl Cycle<'_> {
     /// use up their tries within a minute. Those that somebody asked to try again are not kept waiting.
     fn deferred(&self, mailbox: &Mailbox) -> Vec<Wanted> {
         let last = lock(&self.worker.retried).get(&self.id).copied();
-        let due = last.is_none_or(|last| self.started_at.duration_since(last) >= self.worker.retry.interval);
+        let due = last.is_none_or(|last| self.started_at.duration_since(last).abs() >= self.worker.retry.interval);
         let due = due || self.trigger == Trigger::Asked;
         let deferred = mailbox.sync.deferred.values().filter(|deferral| due || deferral.attempts == 0);
         let wanted = deferred.map(|deferral| {

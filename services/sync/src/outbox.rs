@@ -4,7 +4,7 @@
 //! that was only intended is removed and made anew, a ready one is sent if it is still there, and counts as sent if it is not.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use postroad_core::{
     fault::{Code, Report},
     mailbox::{Confirmation, Mailbox, SendCommand, Sending, Stage},
@@ -51,6 +51,8 @@ pub trait Ledger: Send {
     async fn note(&mut self, command: SendCommand) -> Result<(), Stopped>;
     /// Now.
     fn now(&self) -> Timestamp;
+    /// The distance of tries.
+    fn distance(&self) -> SignedDuration;
 }
 
 /// One mailbox's outbox.
@@ -92,7 +94,8 @@ impl<L: Ledger> Outbox<'_, L> {
     async fn send_one(&mut self, queued: Queued) -> Result<(), Stopped> {
         let known = self.sending(queued.email_id);
         let now = self.ledger.now();
-        if known.as_ref().and_then(|sending| sending.next_try).is_some_and(|next| now < next) {
+        let next_try = known.as_ref().and_then(|sending| sending.next_try);
+        if next_try.is_some_and(|next| postroad_core::clock::waits(next, self.ledger.distance(), now)) {
             return Ok(());
         }
         let mut fresh = None;

@@ -3,10 +3,10 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use postroad_core::{
     mailbox::{Due, Trigger},
     pace::Lane,
@@ -67,6 +67,26 @@ struct Scheduler {
     /// Mailboxes that come back for more of the same: the next page, or older mail.
     more: HashSet<Uuid>,
     cycles: JoinSet<Ended>,
+    hands: Hands,
+}
+
+/// The time of day beside the monotonic one, to notice when somebody sets it.
+struct Hands {
+    instant: Instant,
+    now: Timestamp,
+}
+
+/// Less is how clocks are kept right.
+const SET: SignedDuration = SignedDuration::from_secs(1);
+
+impl Hands {
+    /// By how much the clock was set since the last time, if it was.
+    fn turned(&mut self, instant: Instant, now: Timestamp) -> Option<SignedDuration> {
+        let passed = SignedDuration::try_from(instant.saturating_duration_since(self.instant)).unwrap_or_default();
+        let by = now.duration_since(self.now).saturating_sub(passed);
+        *self = Self { instant, now };
+        (by.abs() > SET).then_some(by)
+    }
 }
 
 /// Runs cycles until shutdown, then lets those that run come to their end.
@@ -78,9 +98,11 @@ pub async fn run(worker: Arc<Worker>, shutdown: CancellationToken) -> Result<(),
         agenda: Agenda::default(),
         more: HashSet::new(),
         cycles: JoinSet::new(),
+        hands: Hands { instant: clock::instant(), now: clock::now() },
     };
     scheduler.look_at_all();
     loop {
+        scheduler.notice_clock();
         scheduler.call_due();
         scheduler.start();
         let sleep = scheduler.pause();
@@ -101,6 +123,14 @@ pub async fn run(worker: Arc<Worker>, shutdown: CancellationToken) -> Result<(),
 }
 
 impl Scheduler {
+    /// What the agenda has by a clock that was ahead may lie hours away.
+    fn notice_clock(&mut self) {
+        if let Some(by) = self.hands.turned(clock::instant(), clock::now()) {
+            tracing::warn!(seconds = by.as_secs(), "the clock was set; all mailboxes are looked at again");
+            self.look_at_all();
+        }
+    }
+
     fn call_due(&mut self) {
         while let Some(id) = self.agenda.take_due(clock::now()) {
             self.look_at(id);
@@ -156,7 +186,7 @@ impl Scheduler {
             End::Done | End::Idle => (1, None),
             // Nothing could be recorded: without a distance it would be tried in a tight loop.
             End::Unrecorded => {
-                let later = clock::now().checked_add(jiff::SignedDuration::from_secs(1));
+                let later = clock::now().checked_add(SignedDuration::from_secs(1));
                 return self.agenda.set(id, later.ok());
             }
             End::More => (worker.page, Some(Lane::Live)),
@@ -276,5 +306,16 @@ mod tests {
         let due: Vec<_> = std::iter::from_fn(|| agenda.take_due(at(25))).collect();
         assert_eq!(due, [Uuid::from_u128(3), Uuid::from_u128(2)]);
         assert_eq!(agenda.take_due(at(29)), None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a beginning for the moments of a test")]
+    fn a_clock_that_is_set_is_noticed_once() {
+        let (instant, now) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut hands = Hands { instant, now };
+        let (minute, hour) = (SignedDuration::from_mins(1), SignedDuration::from_hours(1));
+        assert_eq!(hands.turned(instant + Duration::from_secs(60), now + minute), None);
+        assert_eq!(hands.turned(instant + Duration::from_secs(60), now + minute - hour), Some(-hour));
+        assert_eq!(hands.turned(instant + Duration::from_secs(120), now + minute * 2 - hour), None);
     }
 }

@@ -335,7 +335,7 @@ impl Worker {
             mailbox.active
                 && profile.is_some_and(|profile| profile.active)
                 && mailbox.sync.health == Health::Healthy
-                && mailbox.sync.throttled_until.is_none_or(|until| until <= now)
+                && mailbox.back_off(now).is_none()
         });
         may.unwrap_or(false)
     }

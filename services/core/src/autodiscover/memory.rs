@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::fault::{Code, Report};
+use crate::{
+    clock::is_ahead,
+    fault::{Code, Report},
+};
 
 const DAY: i64 = 24 * 3600;
 /// A refreshed location is asked for again after a day, give or take a sixth, so that mailboxes do not come together.
@@ -76,7 +79,8 @@ impl Memory {
         patience: SignedDuration,
         spread: u64,
     ) -> Use {
-        let acted = self.depends_on != depends_on;
+        // What a clock that was ahead noted is believed no longer than what was noted under other settings.
+        let acted = self.depends_on != depends_on || self.asked_at.is_some_and(|at| is_ahead(at, now));
         let missing = self.missing.as_ref().filter(|missing| !acted && now < missing.until);
         let Some(known) = &self.known else {
             return missing.map_or(Use::Ask(None), |missing| Use::Refuse(missing.report.clone()));
@@ -184,6 +188,15 @@ mod tests {
             now = until;
         }
         assert_eq!(waits, [15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_noted_is_not_waited_for() {
+        let found = Memory::found(Known { at: at(120), ..known() }, "x");
+        let decide = |memory: &Memory, failed| memory.decide("x", failed, NOW, PATIENCE, 0);
+        assert!(matches!(decide(&found, Some("https://old/")), Use::Ask(Some(_))));
+        let missed = Memory::default().missed(report(Code::AutodiscoverFailed), None, "x", at(120));
+        assert_eq!(decide(&missed, None), Use::Ask(None));
     }
 
     #[test]

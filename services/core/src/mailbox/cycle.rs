@@ -253,7 +253,7 @@ pub fn may_work(mailbox: &Mailbox, facts: &CycleFacts) -> Result<(), Refusal> {
     if !facts.profile.is_some_and(|profile| profile.active) {
         return conflict(Code::ProfileInactive, "has no active profile");
     }
-    if mailbox.sync.throttled_until.is_some_and(|until| facts.now < until) {
+    if mailbox.back_off(facts.now).is_some() {
         return conflict(Code::ServerBusy, "is within a back-off of Exchange");
     }
     Ok(())

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Approval, Direction, Health, Mailbox, ProfileFacts, Trigger};
+use crate::clock::is_ahead;
 
 /// Whether and when a mailbox is to be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +63,14 @@ pub fn due(
     if !mailbox.active || mailbox.approval == Approval::Rejected || EMAIL.iter().all(|way| !mailbox.wants(*way)) {
         return Due::Never;
     }
-    if let Some(until) = mailbox.sync.throttled_until.filter(|until| now < *until) {
+    if let Some(until) = mailbox.back_off(now) {
         return Due::At(until);
     }
-    let at = |time: Timestamp, trigger: Trigger| if time <= now { Due::Now(trigger) } else { Due::At(time) };
+    // What a clock that was ahead reckoned is not waited for.
+    let noted = mailbox.sync.last_attempt.max(mailbox.test_completed_on);
+    let was_ahead = noted.is_some_and(|at| is_ahead(at, now));
+    let at =
+        |time: Timestamp, trigger: Trigger| if time <= now || was_ahead { Due::Now(trigger) } else { Due::At(time) };
     match &mailbox.sync.health {
         Health::Disabled { .. } if mailbox.approval != Approval::Approved => Due::Never,
         Health::Disabled { profile_revision, .. } if profile.revision > *profile_revision => Due::Now(Trigger::Probe),
@@ -81,8 +86,13 @@ pub fn due(
             if let Some(trigger) = asked {
                 return Due::Now(trigger);
             }
-            let next = last_cycle.map(|last| last.checked_add(interval).unwrap_or(Timestamp::MAX));
-            next.map_or(Due::Now(Trigger::Timer), |time| at(time, Trigger::Timer))
+            // A last cycle that is yet to come was before this worker's clock was set back.
+            let last = last_cycle.filter(|last| *last <= now);
+            let next = last.map(|last| last.checked_add(interval).unwrap_or(Timestamp::MAX));
+            next.map_or(
+                Due::Now(Trigger::Timer),
+                |time| if time <= now { Due::Now(Trigger::Timer) } else { Due::At(time) },
+            )
         }
     }
 }

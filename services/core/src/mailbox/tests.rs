@@ -140,6 +140,28 @@ fn failing_probes_grow_apart() {
     assert_eq!(distances, [20, 40, 80]);
 }
 
+/// Clocks are set: what one that was two hours ahead reckoned holds nobody up for two hours.
+#[test]
+fn nothing_waits_for_a_clock_that_was_ahead() {
+    const HOURS: i64 = 2 * 3600;
+    let due_at = |state: &State, last_cycle: Option<Timestamp>, now: Timestamp| {
+        let profile = Some(ProfileFacts { active: true, revision: 1 });
+        due(state.live().unwrap(), profile, last_cycle, SignedDuration::from_secs(15), None, now)
+    };
+    let healthy = cycle(enabled(), finish(Vec::new()), at(HOURS));
+    assert_eq!(due_at(&healthy, Some(at(HOURS)), at(10)), Due::Now(Trigger::Timer));
+    assert_eq!(due_at(&healthy, Some(at(9)), at(10)), Due::At(at(24)), "an ordinary poll");
+    let failing = cycle(enabled(), fail(Code::HttpUnavailable), at(HOURS));
+    assert_eq!(due_at(&failing, None, at(10)), Due::Now(Trigger::Timer));
+    assert_eq!(due_at(&failing, None, at(HOURS + 10)), Due::At(at(HOURS + 300)));
+    let disabled = cycle(enabled(), fail(Code::ImpersonationDenied), at(HOURS));
+    assert_eq!(due_at(&disabled, None, at(10)), Due::Now(Trigger::Probe));
+    let throttle = |until| CycleCommand::Throttle { epoch: 1, until, report: Report::new(Code::ServerBusy, "") };
+    let throttled = cycle(enabled(), throttle(at(HOURS + 5)), at(HOURS));
+    assert_eq!(due_at(&throttled, None, at(10)), Due::Now(Trigger::Timer));
+    assert_eq!(due_at(&throttled, None, at(HOURS + 1)), Due::At(at(HOURS + 5)), "INV-4");
+}
+
 #[test]
 fn a_changed_profile_is_a_reason_to_probe_what_it_disabled() {
     let state = cycle(enabled(), fail(Code::CredentialsRejected), at(0));

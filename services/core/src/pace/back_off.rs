@@ -7,7 +7,7 @@ use super::Moment;
 /// Less than this is never enough, even where Exchange suggests zero.
 const LEAST: Duration = Duration::from_secs(5);
 /// Longer is not believed.
-const MOST: Duration = Duration::from_secs(3600);
+pub const MOST: Duration = Duration::from_secs(3600);
 /// For so many times its own length after its end, a back-off counts as the one before the next.
 const MEMORY: u32 = 3;
 

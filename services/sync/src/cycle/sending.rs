@@ -63,4 +63,8 @@ impl Ledger for Cycle<'_> {
     fn now(&self) -> jiff::Timestamp {
         postroad_rig::clock::now()
     }
+
+    fn distance(&self) -> jiff::SignedDuration {
+        self.worker.retry.interval
+    }
 }
