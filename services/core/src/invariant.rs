@@ -7,6 +7,13 @@ use crate::{
     mailbox::{Event, Health, Mailbox, SendEvent},
 };
 
+mod outside;
+
+pub use outside::{
+    at_most_one_activity, at_most_one_notification, credentials_only_where_released, nothing_passed_over,
+    notifications_arrive_once, replay_is_equal, sent_exactly_once,
+};
+
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{id} is broken: {evidence}")]
@@ -31,17 +38,6 @@ pub fn one_verdict_per_item<'a>(history: impl IntoIterator<Item = &'a Event>) ->
                     format!("item {} has {count} verdicts of version {}", verdict.item.id, verdict.rule_version);
                 return Err(Broken { id: "INV-1", evidence });
             }
-        }
-    }
-    Ok(())
-}
-
-/// INV-2: the CRM holds an item at most once; given the message ids of its activities.
-pub fn at_most_one_activity<'a>(message_ids: impl IntoIterator<Item = &'a str>) -> Result<(), Broken> {
-    let mut seen = std::collections::HashSet::new();
-    for id in message_ids {
-        if !seen.insert(crate::email::normalized(id)) {
-            return Err(Broken { id: "INV-2", evidence: format!("message {id} has two activities") });
         }
     }
     Ok(())
