@@ -5,18 +5,21 @@
 
 pub mod authority;
 pub mod binaries;
+pub mod clock;
 pub mod collector;
 pub mod issuer;
 pub mod nats;
 pub mod ports;
 pub mod process;
 pub mod smtp;
+pub mod wire;
 
 pub use authority::Authority;
 pub use collector::Collector;
 pub use issuer::Issuer;
 pub use nats::Nats;
 pub use process::Process;
+pub use wire::Wire;
 
 use std::{future::Future, time::Duration};
 

@@ -96,6 +96,11 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its monitoring page.
     pub fn monitor(&self) -> String {
         format!("http://127.0.0.1:{}", self.monitor)
@@ -104,10 +109,16 @@ impl Nats {
     /// Kills the server; what it has acknowledged and written stays.
     pub async fn kill(&mut self) -> Result<(), Error> {
         // The shell that watches over it goes with its whole group.
-        if let Some(id) = self.process.id() {
-            let _ = tokio::process::Command::new("kill").args(["-s", "KILL", "--", &format!("-{id}")]).status().await;
-        }
+        let _ = self.signal("KILL").await;
         self.process.wait().await?;
+        Ok(())
+    }
+
+    /// Sends it a signal, such as `STOP` and `CONT`.
+    pub async fn signal(&self, name: &str) -> Result<(), Error> {
+        if let Some(id) = self.process.id() {
+            tokio::process::Command::new("kill").args(["-s", name, "--", &format!("-{id}")]).status().await?;
+        }
         Ok(())
     }
 

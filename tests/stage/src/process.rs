@@ -93,6 +93,14 @@ impl Process {
         self.kills
     }
 
+    /// Sends it a signal, such as `STOP` and `CONT`.
+    pub async fn signal(&self, name: &str) -> std::io::Result<()> {
+        if let Some(id) = self.child.id() {
+            Command::new("kill").args(["-s", name, "--"]).arg(id.to_string()).status().await?;
+        }
+        Ok(())
+    }
+
     /// Starts it again with the same arguments; kills it first if it still runs.
     pub async fn restart(&mut self) -> std::io::Result<()> {
         if self.is_running() {
@@ -104,9 +112,7 @@ impl Process {
 
     /// Asks it to stop by SIGTERM and waits; kills it at the deadline. Gives whether it stopped by itself.
     pub async fn stop(&mut self, deadline: Duration) -> std::io::Result<bool> {
-        if let Some(id) = self.child.id() {
-            let _ = Command::new("kill").args(["-s", "TERM", "--"]).arg(id.to_string()).status().await;
-        }
+        let _ = self.signal("TERM").await;
         match tokio::time::timeout(deadline, self.child.wait()).await {
             Ok(_) => Ok(true),
             Err(_) => self.child.kill().await.map(|()| false),

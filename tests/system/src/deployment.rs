@@ -17,6 +17,8 @@ use stage::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::fragile::{self, Fragile, Link, Member, Ports};
+
 /// The host of regions that have none of their own.
 const HOST: &str = "mail.contoso.example";
 
@@ -72,6 +74,9 @@ pub struct Options {
     pub lease: Duration,
     /// Commits after which a snapshot of all mailboxes is kept.
     pub snapshot_commits: u64,
+    /// Whether connections run over wires and processes have clocks of their own, so that both can be disturbed; and whether NATS
+    /// syncs to disk, so that it can be killed.
+    pub fragile: bool,
     /// Whether each role tells its figures.
     pub figures: bool,
     /// The port of who takes traces.
@@ -90,6 +95,7 @@ impl Default for Options {
             first_probe: Duration::from_millis(1000),
             lease: Duration::from_millis(2000),
             snapshot_commits: 10_000,
+            fragile: false,
             figures: false,
             traces: None,
         }
@@ -151,6 +157,7 @@ pub struct Deployment {
     /// The local token, by which the roles and the tests know each other.
     token: Arc<TokenFile>,
     extras: Extras,
+    fragile: Option<Fragile>,
     folder: TempDir,
 }
 
@@ -164,27 +171,52 @@ impl Deployment {
     pub async fn start_with(organization: mockex::Options, options: Options, extras: Extras) -> Result<Self, Error> {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
-        let nats = Nats::start(nats::Options::default()).await?;
+        let nats = Nats::start(nats::Options { sync_always: options.fragile }).await?;
         let mut organization = organization;
         HOST.clone_into(&mut organization.public_host);
         let mut hosts: Vec<String> =
             organization.regions.iter().filter_map(|region| region.public_host.clone()).collect();
         hosts.push(HOST.to_owned());
+        let regions: Vec<String> = organization.regions.iter().map(|region| region.name.clone()).collect();
         let exchange =
             mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
         let relay = Relay::start(Security::Starttls).await?;
         let folder = TempDir::with_prefix("postroad-stage-")?;
         let mut free = ports::free(2 * Role::ALL.len())?.into_iter();
-        let ports = Role::ALL.into_iter().zip(free.by_ref()).collect();
+        let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free.by_ref()).collect();
         let figures = if options.figures { Role::ALL.into_iter().zip(free).collect() } else { BTreeMap::new() };
         let token = TokenFile::open_or_make("access.token_file", &folder.path().join("token"));
         let token = Arc::new(token.map_err(|error| Error::Other(error.to_string()))?);
+        let mut fragile = None;
+        if options.fragile {
+            let ports = Ports {
+                nats: nats.port(),
+                roles: ports.clone(),
+                regions: regions.iter().filter_map(|name| exchange.region_port(name)).collect(),
+                autodiscover: exchange.autodiscover_port(),
+                relay: relay.port(),
+            };
+            fragile = Some(Fragile::open(&ports, folder.path()).await?);
+        }
         let (roles, workers) = (BTreeMap::new(), Vec::new());
-        let mut deployment =
-            Self { nats, exchange, relay, postroad, roles, ports, figures, workers, hosts, token, extras, folder };
+        let mut deployment = Self {
+            nats,
+            exchange,
+            relay,
+            postroad,
+            roles,
+            ports,
+            figures,
+            workers,
+            hosts,
+            token,
+            extras,
+            fragile,
+            folder,
+        };
         deployment.write_config(&options)?;
         for role in Role::ALL {
-            let process = deployment.spawn(role)?;
+            let process = deployment.spawn(Member::Role(role))?;
             deployment.roles.insert(role, process);
         }
         for role in Role::ALL {
@@ -221,19 +253,8 @@ impl Deployment {
 
     /// Starts one more worker; it serves on a port of its own.
     pub fn add_worker(&mut self) -> Result<(), Error> {
-        let port = |role: Role| self.ports.get(&role).copied().unwrap_or_default();
-        let free = ports::free(1)?.first().copied().unwrap_or_default();
-        let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
-        let config = std::fs::read_to_string(self.config())?.replace(&listen(port(Role::Sync)), &listen(free));
-        // Its figures are nobody's business.
-        let config = config.split("\n[telemetry.listeners]").next().unwrap_or_default();
-        let name = format!("worker-{}", self.workers.len() + 2);
-        let file = self.folder.path().join(format!("{name}.toml"));
-        std::fs::write(&file, config)?;
-        let file = file.display().to_string();
-        let log = self.folder.path().join(format!("{name}.log"));
-        let arguments = [Role::Sync.name(), "--config", file.as_str()];
-        self.workers.push(Process::start(&self.postroad, &arguments, &[], &log)?);
+        let process = self.spawn(Member::Worker(self.workers.len()))?;
+        self.workers.push(process);
         Ok(())
     }
 
@@ -251,6 +272,19 @@ impl Deployment {
             worker.restart().await?;
         }
         Ok(())
+    }
+
+    /// What can be disturbed; `None` unless it was started so.
+    pub const fn fragile(&self) -> Option<&Fragile> {
+        self.fragile.as_ref()
+    }
+
+    /// A process.
+    pub fn process(&mut self, member: Member) -> Option<&mut Process> {
+        match member {
+            Member::Role(role) => self.roles.get_mut(&role),
+            Member::Worker(index) => self.workers.get_mut(index),
+        }
     }
 
     /// What a role tells of itself, in Prometheus' text format.
@@ -300,6 +334,11 @@ impl Deployment {
         Ok(all)
     }
 
+    /// Everything that a process wrote into its log.
+    pub fn log_of(&self, member: Member) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{}.log", member.name()))).unwrap_or_default()
+    }
+
     /// The end of a role's log.
     pub fn log(&self, role: Role) -> String {
         self.roles.get(&role).map(Process::log).unwrap_or_default()
@@ -341,13 +380,43 @@ impl Deployment {
         Ok(killed)
     }
 
-    fn spawn(&self, role: Role) -> Result<Process, Error> {
-        let config = self.config().display().to_string();
-        let log = self.log_file(role);
+    fn spawn(&self, member: Member) -> Result<Process, Error> {
+        let name = member.name();
+        let role = if let Member::Role(role) = member { role } else { Role::Sync };
+        let config = self.config_of(member)?.display().to_string();
+        let log = self.folder.path().join(format!("{name}.log"));
+        let variables =
+            self.fragile.as_ref().and_then(|fragile| fragile.clock(member)).map(stage::clock::Clock::variables);
+        let variables = variables.unwrap_or_default();
+        let mut variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if !self.extras.log.is_empty() {
+            variables.push(("POSTROAD_LOG", self.extras.log.as_str()));
+        }
         let arguments = [role.name(), "--config", config.as_str()];
-        let filter = [("POSTROAD_LOG", self.extras.log.as_str())];
-        let variables = if self.extras.log.is_empty() { &[][..] } else { &filter };
-        Ok(Process::start(&self.postroad, &arguments, variables, &log)?)
+        Ok(Process::start(&self.postroad, &arguments, &variables, &log)?)
+    }
+
+    /// The configuration of one process: the common one, where nothing is its own.
+    fn config_of(&self, member: Member) -> Result<PathBuf, Error> {
+        let mut text = std::fs::read_to_string(self.config())?;
+        let common = text.clone();
+        if let Some(wire) = self.fragile.as_ref().and_then(|fragile| fragile.wire(Link::Nats(member))) {
+            text = text.replace(&self.nats.url(), &format!("nats://{}", wire.address()));
+        }
+        if matches!(member, Member::Worker(_)) {
+            // Its figures are nobody's business.
+            text = text.split("\n[telemetry.listeners]").next().unwrap_or_default().to_owned();
+            let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
+            let usual = self.ports.get(&Role::Sync).copied().unwrap_or_default();
+            let free = ports::free(1)?.first().copied().unwrap_or_default();
+            text = text.replace(&listen(usual), &listen(free));
+        }
+        if text == common {
+            return Ok(self.config());
+        }
+        let file = self.folder.path().join(format!("{}.toml", member.name()));
+        std::fs::write(&file, text)?;
+        Ok(file)
     }
 
     fn log_file(&self, role: Role) -> PathBuf {
@@ -356,7 +425,7 @@ impl Deployment {
 
     fn introduced(&self, role: Role) -> Introduced {
         let introduction = Introduction::new(Some(Arc::clone(&self.token))).named("test");
-        Introduced::new(self.channel(role), introduction)
+        Introduced::new(postroad_rig::Traced::new(self.channel(role)), introduction)
     }
 
     /// The port of a role.
@@ -384,14 +453,26 @@ impl Deployment {
         let anchors = folder.join("relay.pem");
         std::fs::write(&anchors, self.relay.certificate())?;
         let port = |role: Role| self.ports.get(&role).copied().unwrap_or_default();
+        let way = |link: Link, direct: u16| {
+            let wire = self.fragile.as_ref().and_then(|fragile| fragile.wire(link));
+            wire.map_or(direct, |wire| wire.address().port())
+        };
         let mut endpoints = String::new();
         for role in Role::ALL {
-            endpoints.push_str(&format!("{} = \"http://127.0.0.1:{}\"\n", role.name(), port(role)));
+            endpoints.push_str(&format!(
+                "{} = \"http://127.0.0.1:{}\"\n",
+                role.name(),
+                way(Link::Role(role), port(role))
+            ));
         }
         let listen = |role: Role| format!("listen = \"127.0.0.1:{}\"", port(role));
         let closed = ports::free(1)?.first().copied().unwrap_or(1);
         // The port is in the regions' URLs.
-        let hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"127.0.0.1:443\"\n")).collect();
+        let at = if self.fragile.is_some() { fragile::region_address() } else { std::net::Ipv4Addr::LOCALHOST };
+        let mut hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"{at}:443\"\n")).collect();
+        if let Some(fragile) = &self.fragile {
+            hosts.push_str(&format!("\"{}\" = \"{}\"\n", fragile::STRANGER, fragile.stranger_at()));
+        }
         let text = format!(
             "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[access]\ntoken_file = \"{token}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
              [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
@@ -405,7 +486,7 @@ impl Deployment {
             token = self.token.path().display(),
             profile = listen(Role::Profile),
             locator = listen(Role::Locator),
-            autodiscover = self.exchange.autodiscover_port(),
+            autodiscover = way(Link::Autodiscover, self.exchange.autodiscover_port()),
             sync = listen(Role::Sync),
             poll = options.poll.as_millis(),
             idle = options.idle_poll.as_millis(),
@@ -417,7 +498,7 @@ impl Deployment {
             lease = options.lease.as_millis(),
             commits = options.snapshot_commits,
             alert = listen(Role::Alert),
-            relay = self.relay.port(),
+            relay = way(Link::Relay, self.relay.port()),
             anchors = anchors.display(),
             crm = listen(Role::Crm),
             sections = self.extras.sections,

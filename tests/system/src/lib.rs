@@ -3,6 +3,7 @@
 
 pub mod activities;
 mod deployment;
+pub mod fragile;
 pub mod histories;
 mod mail;
 mod people;

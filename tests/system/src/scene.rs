@@ -6,13 +6,15 @@ use mockex::{Delivered, Delivery, Region, ServerVersion};
 use postroad_proto::{
     crm::v1::{
         Content, Email, GetEmailRequest, GetRecordRequest, Record, RecordKind, SaveRecordRequest, SaveSettingsRequest,
-        SendEmailRequest, SendHeader, send_email_request::Part,
+        SendEmailRequest, SendHeader, crm_service_client::CrmServiceClient, send_email_request::Part,
     },
     mailbox::v1::{GetMailboxRequest, ListTimelineRequest, Mailbox, MailboxSettings, Status, UpdateMailboxRequest},
     sync::v1::{ExplainMessageRequest, MessageVerdict},
 };
 use prost_types::FieldMask;
 use sha2::{Digest as _, Sha256};
+use tonic::transport::Channel;
+use uuid::Uuid;
 
 use crate::{Account, Deployment, Error, Extras, Options, SetUp, activities, letter, message_id};
 
@@ -179,13 +181,7 @@ impl Scene {
 
     /// Queues an email with a text; gives its id.
     pub async fn send(&self, email: Email, text: &str) -> Result<String, Error> {
-        let digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let email = Email { text: Some(Content { digest, size: text.len() as u64 }), ..email };
-        let header = SendHeader { email: Some(email), ..SendHeader::default() };
-        let parts = [Part::Header(header), Part::Piece(text.as_bytes().to_vec())];
-        let requests = parts.map(|part| SendEmailRequest { part: Some(part) });
-        let answer = self.deployment.crm().send_email(futures::stream::iter(requests)).await?;
-        Ok(answer.into_inner().email_id)
+        queue(self.deployment.crm(), email, text, None).await
     }
 
     /// The event log of a mailbox, as sentences.
@@ -195,6 +191,23 @@ impl Scene {
         let entries = self.deployment.mailboxes().list_timeline(request).await?.into_inner().entries;
         Ok(entries.into_iter().flat_map(|entry| entry.sentences).collect())
     }
+}
+
+/// Queues an email with a text; gives its id. With an id of one's own it may be said again.
+pub async fn queue(
+    mut crm: CrmServiceClient<Channel>,
+    email: Email,
+    text: &str,
+    id: Option<Uuid>,
+) -> Result<String, Error> {
+    let digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let email = Email { text: Some(Content { digest, size: text.len() as u64 }), ..email };
+    let request_id = id.map(|id| id.to_string()).unwrap_or_default();
+    let header = SendHeader { email: Some(email), request_id, ..SendHeader::default() };
+    let parts = [Part::Header(header), Part::Piece(text.as_bytes().to_vec())];
+    let requests = parts.map(|part| SendEmailRequest { part: Some(part) });
+    let answer = crm.send_email(futures::stream::iter(requests)).await?;
+    Ok(answer.into_inner().email_id)
 }
 
 /// Whether incoming email is synchronized and well.
