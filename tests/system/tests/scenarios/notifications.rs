@@ -106,6 +106,21 @@ async fn where_streams_are_held_back_mailboxes_are_polled_and_it_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_server_does_not_stream_mailboxes_are_polled_and_it_is_said() {
+    let options = Options { idle_poll: HOUR, ..Options::default() };
+    let scene = Scene::open(organization(ServerVersion::Exchange2013Sp1), options).await.unwrap();
+    let refused = FaultKind::ResponseError { code: "ErrorSubscriptionDelegateAccessNotSupported".to_owned() };
+    scene.deployment.exchange.set_fault(Fault::new(refused).operation("GetStreamingEvents"));
+    scene.enable(&[ADA, BO]).await.unwrap();
+    let worker = until(&scene, "polling", |worker| !worker.remarks.is_empty()).await;
+    assert!(worker.remarks[0].contains("does not stream") && worker.remarks[0].contains("polled"), "{worker:?}");
+    for number in 0..3 {
+        scene.deliver("unable", number, BO).unwrap();
+        scene.wait_for("unable", [number]).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_no_more_connections_may_hang_mailboxes_are_polled() {
     let streaming = Streaming { hanging_limit: Some(0), ..Streaming::default() };
     let organization = mockex::Options { streaming, ..organization(ServerVersion::Exchange2016) };
