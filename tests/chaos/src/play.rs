@@ -8,10 +8,11 @@ use std::{
 use jiff::SignedDuration;
 use mockex::{Delivery, Move, Region, ServerVersion, Streaming};
 use postroad_proto::{
-    crm::v1::{Email, EmailStatus, Party, PartyRole, ResendEmailRequest, crm_service_client::CrmServiceClient},
+    crm::v1::{Email, EmailStatus, Party, PartyRole, ResendEmailRequest},
     mailbox::v1::{ListMailboxesRequest, Mailbox, MailboxSettings, SynchronizationMethod},
     profile::v1::{ProfileSettings, UpdateProfileRequest, profile_service_client::ProfileServiceClient},
 };
+use postroad_rig::caller::Introduced;
 use prost_types::FieldMask;
 use stage::{smtp::Behaviour, wire::Condition};
 use system::{
@@ -25,7 +26,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::{
@@ -380,7 +380,7 @@ impl Play {
         let Ok(emails) = emails(&self.scene.deployment).await else { return };
         for email in emails {
             if self.is_queued(&email) && email.status() == EmailStatus::Failed {
-                let mut crm: CrmServiceClient<Channel> = self.scene.deployment.crm();
+                let mut crm = self.scene.deployment.crm();
                 let _ = timeout(CALL, crm.resend_email(ResendEmailRequest { email_id: email.id })).await;
             }
         }
@@ -471,7 +471,7 @@ async fn signal(scene: &mut Scene, member: Member, name: &str) -> Result<(), Err
 }
 
 async fn change_profile(
-    mut profiles: ProfileServiceClient<Channel>,
+    mut profiles: ProfileServiceClient<Introduced>,
     settings: ProfileSettings,
     field: &str,
 ) -> Result<(), Error> {

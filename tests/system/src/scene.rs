@@ -11,9 +11,9 @@ use postroad_proto::{
     mailbox::v1::{GetMailboxRequest, ListTimelineRequest, Mailbox, MailboxSettings, Status, UpdateMailboxRequest},
     sync::v1::{ExplainMessageRequest, MessageVerdict},
 };
+use postroad_rig::caller::Introduced;
 use prost_types::FieldMask;
 use sha2::{Digest as _, Sha256};
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::{Account, Deployment, Error, Extras, Options, SetUp, activities, letter, message_id};
@@ -195,7 +195,7 @@ impl Scene {
 
 /// Queues an email with a text; gives its id. With an id of one's own it may be said again.
 pub async fn queue(
-    mut crm: CrmServiceClient<Channel>,
+    mut crm: CrmServiceClient<Introduced>,
     email: Email,
     text: &str,
     id: Option<Uuid>,
