@@ -5,12 +5,13 @@ use postroad_core::mailbox::Event;
 use postroad_proto::{
     mailbox::v1::Mailbox,
     profile::v1::{ProfileSettings, UpdateProfileRequest},
+    sync::v1::{ListServersRequest, ServerStatus},
 };
 use prost_types::FieldMask;
 use system::{
     Options, Role,
     histories::Histories,
-    scene::{PROFILE, Scene, fault, is_enabled},
+    scene::{DEADLINE, PROFILE, Scene, fault, is_enabled},
 };
 
 const ADA: &str = "ada@contoso.example";
@@ -73,6 +74,37 @@ async fn back_off_is_obeyed_and_is_no_failure() {
     let events = &histories.0[ADA];
     assert!(events.iter().any(|event| matches!(event, Event::Throttled { .. })));
     assert!(!events.iter().any(|event| matches!(event, Event::AttemptFailed { .. })));
+}
+
+/// What the worker knows of the only server, once it is so.
+async fn server(scene: &Scene, what: &str, is_so: impl Fn(&ServerStatus) -> bool) -> ServerStatus {
+    let known = || async {
+        let answer = scene.deployment.sync().list_servers(ListServersRequest::default()).await.ok()?;
+        answer.into_inner().servers.into_iter().next()
+    };
+    match stage::eventually(DEADLINE, || async { known().await.filter(|server| is_so(server)) }).await {
+        Some(server) => server,
+        None => panic!("the server never was {what}: {:?}", known().await),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_is_probed_for_all_its_mailboxes_and_they_are_taken_up_when_it_is_back() {
+    let addresses: Vec<String> = (0..12).map(|number| format!("user{number}@contoso.example")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let scene = Scene::of(&addresses).await.unwrap();
+    let well = server(&scene, "asked", |server| server.budget.is_some_and(|budget| budget.requests > 0)).await;
+    assert!(well.outage.is_none() && !well.accounts.is_empty(), "{well:?}");
+    let down = scene.deployment.exchange.set_fault(Fault::new(FaultKind::Down).region("europe"));
+    for (number, address) in addresses.iter().enumerate() {
+        scene.deliver("outage", number, address).unwrap();
+    }
+    let outage = server(&scene, "down", |server| server.outage.as_ref().is_some_and(|outage| outage.probes >= 2)).await;
+    let fault = outage.outage.and_then(|outage| outage.fault).unwrap();
+    assert_eq!(fault.code, "CONNECT_REFUSED");
+    scene.deployment.exchange.clear_fault(down);
+    scene.wait_for("outage", 0..12).await.unwrap();
+    server(&scene, "back", |server| server.outage.is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
