@@ -18,7 +18,9 @@ pub fn tell(registry: &Arc<Registry>) {
     postroad_metric::before_scrape(move || {
         let Some(registry) = Weak::upgrade(&registry) else { return };
         let mut states: HashMap<&str, i64> = STATES.map(|state| (state, 0)).into();
-        registry.directory.with_mailboxes(|all| all.for_each(|mailbox| *states.entry(state(mailbox)).or_default() += 1));
+        registry
+            .directory
+            .with_mailboxes(|all| all.for_each(|mailbox| *states.entry(state(mailbox)).or_default() += 1));
         for (state, count) in states {
             PROFILE.mailboxes.with_label_values(&[state]).set(count);
         }

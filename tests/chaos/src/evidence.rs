@@ -150,7 +150,12 @@ impl Answers {
 async fn timeline(deployment: &Deployment, mailbox: &str) -> Result<Vec<TimelineEntry>, Error> {
     let (mut entries, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = ListTimelineRequest { mailbox: mailbox.to_owned(), page_size: 1000, page_token };
+        let request = ListTimelineRequest {
+            mailbox: mailbox.to_owned(),
+            page_size: 1000,
+            page_token,
+            ..ListTimelineRequest::default()
+        };
         let page = deployment.mailboxes().list_timeline(request).await.map_err(other)?.into_inner();
         entries.extend(page.entries);
         page_token = page.next_page_token;

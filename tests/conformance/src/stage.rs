@@ -62,7 +62,7 @@ impl Stage {
     pub fn new(endpoint: &str, introduction: Introduction) -> Result<Self, Error> {
         let channel = Endpoint::from_shared(endpoint.to_owned())?.connect_lazy();
         Ok(Self {
-            client: CrmServiceClient::with_interceptor(channel, introduction),
+            client: CrmServiceClient::with_interceptor(postroad_rig::Traced::new(channel), introduction),
             run: Uuid::now_v7().simple().to_string(),
         })
     }

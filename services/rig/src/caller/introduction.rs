@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use secrecy::ExposeSecret as _;
 use tonic::{
     Request, Status,
@@ -72,7 +73,7 @@ impl Interceptor for Introduction {
 /// Whether a token may go to an endpoint: it stays on this machine, or something encrypts it.
 pub fn may_carry_token(endpoint: &str, is_encrypted: bool) -> bool {
     let is_loopback = || {
-        let uri: tonic::codegen::http::Uri = endpoint.parse().ok()?;
+        let uri: Uri = endpoint.parse().ok()?;
         let host = uri.host()?.trim_matches(['[', ']']).to_owned();
         Some(host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
     };
