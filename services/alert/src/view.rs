@@ -90,10 +90,8 @@ impl View {
                     self.notification_event(*id, event);
                 }
             }
-            Followed::Unreadable { sequence } => {
-                tracing::warn!(sequence, "a commit of a newer version is not in the view");
-                self.sequence = *sequence;
-            }
+            // What the view knows of it stays as it was.
+            Followed::Unreadable { sequence, .. } => self.sequence = *sequence,
             // Not asked for, or nothing to fold.
             Followed::Record(..)
             | Followed::Email(..)
@@ -212,6 +210,7 @@ impl View {
                 self.profiles.remove(&id);
             }
             profile::Event::PasswordSet { .. }
+            | profile::Event::Resealed { .. }
             | profile::Event::Activated
             | profile::Event::Deactivated
             | profile::Event::Tested { .. } => {}

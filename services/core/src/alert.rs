@@ -128,6 +128,7 @@ impl Wall {
             Event::Created { .. }
             | Event::Changed { .. }
             | Event::PasswordSet { .. }
+            | Event::Resealed { .. }
             | Event::ApprovalChanged { .. }
             | Event::Activated
             | Event::Deactivated

@@ -133,6 +133,8 @@ pub enum Event {
     Changed { settings: Settings },
     /// A password was stored.
     PasswordSet { sealed: Sealed },
+    /// The same password is sealed under another key of the deployment.
+    Resealed { sealed: Sealed },
     /// It was activated.
     Activated,
     /// It was deactivated.
@@ -150,6 +152,8 @@ pub enum Command {
     Create { id: Uuid, draft: Draft, sealed: Option<Sealed> },
     /// Change fields; `draft` holds the whole wanted settings.
     Change { draft: Draft, sealed: Option<Sealed> },
+    /// Hold the same password sealed under another key, if it still is the one that was resealed.
+    Reseal { from: Sealed, to: Sealed },
     /// Allow its mailboxes to be processed.
     Activate,
     /// Stop processing its mailboxes.
@@ -258,6 +262,9 @@ impl Aggregate for Rules {
         Ok(match command {
             Command::Create { .. } => Vec::new(),
             Command::Change { draft, sealed } => change(profile, draft, sealed.as_ref(), facts)?,
+            Command::Reseal { from, to } => {
+                reseal(profile.sealed.as_ref(), from, to).map(resealed).into_iter().collect()
+            }
             Command::Activate if profile.active => Vec::new(),
             Command::Activate => vec![Event::Activated],
             Command::Deactivate if profile.active => vec![Event::Deactivated],
@@ -292,6 +299,11 @@ fn evolve_live(mut profile: Profile, event: &Event) -> Profile {
         Event::PasswordSet { sealed } => profile.sealed = Some(sealed.clone()),
         Event::Activated => profile.active = true,
         Event::Deactivated => profile.active = false,
+        // No cure of anything: the password is the same.
+        Event::Resealed { sealed } => {
+            profile.sealed = Some(sealed.clone());
+            return profile;
+        }
         Event::Tested { at, fault, elapsed_ms } => {
             profile.last_test = Some(Test { at: *at, fault: fault.clone(), elapsed_ms: *elapsed_ms });
             return profile;
@@ -328,6 +340,15 @@ fn change(profile: &Profile, draft: &Draft, sealed: Option<&Sealed>, facts: &Fac
     }
     events.extend(sealed.map(|sealed| Event::PasswordSet { sealed: sealed.clone() }));
     Ok(events)
+}
+
+/// What is to be kept instead of `from`; nothing where another password was set meanwhile, or it is resealed already.
+pub(crate) fn reseal(held: Option<&Sealed>, from: &Sealed, to: &Sealed) -> Option<Sealed> {
+    (held == Some(from) && from != to).then(|| to.clone())
+}
+
+const fn resealed(sealed: Sealed) -> Event {
+    Event::Resealed { sealed }
 }
 
 fn free_name(facts: &Facts, name: &str) -> Result<(), Refusal> {

@@ -74,10 +74,8 @@ impl Store {
                 self.write(|view| view.organization(&commit.events));
                 commit.sequence
             }
-            Followed::Unreadable { sequence } => {
-                tracing::warn!(sequence, "a commit of a newer version is not in the view");
-                sequence
-            }
+            // What the view knows of it stays as it was; a change of it is refused, since the journal is read for that.
+            Followed::Unreadable { sequence, .. } => sequence,
             // Not asked for.
             Followed::Profile(..) | Followed::Mailbox(..) | Followed::Notification(..) | Followed::Name(..) => return,
         };

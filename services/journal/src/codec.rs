@@ -92,12 +92,13 @@ fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn sealed(sealed: &core_profile::Sealed) -> stored::PasswordSet {
+/// A version that does not know of resealing takes it for a password that was set: it goes on with the right one.
+fn sealed(sealed: &core_profile::Sealed, is_resealed: bool) -> stored::PasswordSet {
     let core_profile::Sealed { key_id, wrapped_key, ciphertext } = sealed.clone();
-    stored::PasswordSet { key_id, wrapped_key, ciphertext }
+    stored::PasswordSet { key_id, wrapped_key, ciphertext, is_resealed }
 }
 
 fn read_sealed(set: stored::PasswordSet) -> core_profile::Sealed {
-    let stored::PasswordSet { key_id, wrapped_key, ciphertext } = set;
+    let stored::PasswordSet { key_id, wrapped_key, ciphertext, is_resealed: _ } = set;
     core_profile::Sealed { key_id, wrapped_key, ciphertext }
 }

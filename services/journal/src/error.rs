@@ -40,7 +40,7 @@ impl Error {
             Self::Unreachable(_) | Self::TooLarge { .. } => Code::JournalUnavailable,
             Self::TooOld { .. } => Code::NatsTooOld,
             Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
-            Self::Unreadable { .. } => Code::Internal,
+            Self::Unreadable { .. } => Code::JournalNewer,
         };
         Report::new(code, self.to_string())
     }

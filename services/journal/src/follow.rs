@@ -1,5 +1,7 @@
 //! Following the journal: what views are folded from.
 
+use std::collections::HashSet;
+
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use postroad_core::{email, mailbox, name, notification, organization, profile, record};
@@ -32,8 +34,11 @@ pub enum Followed {
     Name(Uuid, Commit<name::Event>),
     /// The organization's settings changed.
     Organization(Commit<organization::Event>),
-    /// A commit that this version cannot read.
+    /// A commit that this version cannot read, or a later one of the same aggregate: what it says would be folded onto a state that lacks
+    /// what the unreadable one said. The aggregate is to be let alone until this process is of the newer version too.
     Unreadable {
+        /// Whose; `None` if not even that can be read.
+        of: Option<(Kind, Uuid)>,
         /// Where it is.
         sequence: u64,
     },
@@ -53,6 +58,7 @@ impl Journal {
     ) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
         let subjects = kinds.iter().map(|kind| format!("journal.{}.*", kind.token())).collect();
         let mut is_live = false;
+        let mut withheld = HashSet::new();
         self.backend.follow(subjects, after).map(move |update| match update {
             Update::CaughtUp => {
                 is_live = true;
@@ -62,7 +68,7 @@ impl Journal {
                 if is_live {
                     see(&stored);
                 }
-                read(&stored)
+                read(&stored, &mut withheld)
             }
         })
     }
@@ -76,16 +82,21 @@ fn see(stored: &Stored) {
     trace::followed(stored.trace.as_deref(), &stored.subject, stored.sequence, stored.id);
 }
 
-fn read(stored: &Stored) -> Followed {
-    let unreadable = || {
-        tracing::error!(
-            subject = stored.subject,
-            sequence = stored.sequence,
-            "a commit cannot be read by this version"
-        );
-        Followed::Unreadable { sequence: stored.sequence }
+fn read(stored: &Stored, withheld: &mut HashSet<(Kind, Uuid)>) -> Followed {
+    let of = Kind::of_subject(&stored.subject);
+    if of.is_some_and(|of| withheld.contains(&of)) {
+        return Followed::Unreadable { of, sequence: stored.sequence };
+    }
+    let Some(followed) = of.and_then(|(kind, id)| known(kind, id, stored)) else {
+        let (subject, sequence) = (&stored.subject, stored.sequence);
+        tracing::error!(subject, sequence, "a commit cannot be read by this version; what it belongs to is let alone");
+        withheld.extend(of);
+        return Followed::Unreadable { of, sequence };
     };
-    let Some((kind, id)) = Kind::of_subject(&stored.subject) else { return unreadable() };
+    followed
+}
+
+fn known(kind: Kind, id: Uuid, stored: &Stored) -> Option<Followed> {
     let followed = match kind {
         Kind::Profile => commit::<profile::Rules>(stored).map(|commit| Followed::Profile(id, commit)),
         Kind::Mailbox => commit::<mailbox::Cycles>(stored).map(|commit| Followed::Mailbox(id, commit)),
@@ -95,5 +106,8 @@ fn read(stored: &Stored) -> Followed {
         Kind::Organization => commit::<organization::Rules>(stored).map(Followed::Organization),
         Kind::Name => commit::<name::Rules>(stored).map(|commit| Followed::Name(id, commit)),
     };
-    followed.unwrap_or_else(|_| unreadable())
+    followed.ok()
 }
+
+#[cfg(test)]
+mod tests;

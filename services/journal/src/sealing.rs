@@ -1,7 +1,10 @@
 //! Sealing of passwords: AES-256-GCM under a data key of their own, which a key of the deployment wraps.
 //!
 //! The id of the wrapping key is kept beside what it wraps, so keys can be rotated: the first key of a [`Keyring`] seals,
-//! all of them open.
+//! all of them open, and [`Keyring::rewrap`] puts what a former one wrapped under the present one. A keyring reads its keys again
+//! ([`Keyring::renew`]), at once where something needs a key that it does not have.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
@@ -24,10 +27,17 @@ const PASSWORD: &[u8] = b"postroad password";
 
 /// The keys of the deployment.
 pub struct Keyring {
-    /// The first one seals; never empty.
-    keys: Vec<Key>,
+    keys: RwLock<Keys>,
+    source: Option<Box<Source>>,
 }
 
+/// Where keys are read, again and again: ids with 32 bytes in Base64, the one that seals first; or why they cannot be read.
+pub type Source = dyn Fn() -> Result<Vec<(String, SecretString)>, String> + Send + Sync;
+
+/// The first one seals; never empty.
+type Keys = Arc<[Key]>;
+
+#[derive(PartialEq, Eq)]
 struct Key {
     id: String,
     bytes: Zeroizing<[u8; KEY]>,
@@ -51,8 +61,14 @@ pub enum Error {
         /// The id.
         key_id: String,
     },
-    /// The key is not known, or is another one than it was sealed with.
-    #[error("it was sealed with the key with the id `{key_id}`, which is not configured or is another one")]
+    /// The key is not known.
+    #[error("it was sealed with the key with the id `{key_id}`, which is not configured")]
+    LostKey {
+        /// The id of the key that is needed.
+        key_id: String,
+    },
+    /// The key with this id is another one than it was sealed with.
+    #[error("it was sealed with another key than the one that is configured with the id `{key_id}`")]
     WrongKey {
         /// The id of the key that is needed.
         key_id: String,
@@ -63,6 +79,9 @@ pub enum Error {
         /// The id of the key.
         key_id: String,
     },
+    /// The keys cannot be read again; those that were read before go on.
+    #[error("the sealing keys cannot be read: {0}")]
+    Source(String),
     /// It could not be encrypted.
     #[error("the password could not be sealed")]
     Failed,
@@ -73,7 +92,8 @@ impl Error {
     pub fn report(&self) -> Report {
         let code = match self {
             Self::NoKey => Code::SealingKeyMissing,
-            Self::Unusable { .. } | Self::Ambiguous { .. } => Code::ConfigurationInvalid,
+            Self::Unusable { .. } | Self::Ambiguous { .. } | Self::Source(_) => Code::ConfigurationInvalid,
+            Self::LostKey { .. } => Code::SealingKeyLost,
             Self::WrongKey { .. } | Self::Damaged { .. } => Code::SealingKeyWrong,
             Self::Failed => Code::Internal,
         };
@@ -94,7 +114,28 @@ impl Keyring {
                 None => return Err(Error::Unusable { key_id: id }),
             }
         }
-        if keys.is_empty() { Err(Error::NoKey) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            return Err(Error::NoKey);
+        }
+        Ok(Self { keys: RwLock::new(keys.into()), source: None })
+    }
+
+    /// Keys that are read from a source now, and again with [`Keyring::renew`].
+    pub fn reading(
+        source: impl Fn() -> Result<Vec<(String, SecretString)>, String> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let read = source().map_err(Error::Source)?;
+        Ok(Self { source: Some(Box::new(source)), ..Self::load(read)? })
+    }
+
+    /// Reads the keys again; gives whether they are others now. What cannot be used changes nothing.
+    pub fn renew(&self) -> Result<bool, Error> {
+        let Some(source) = &self.source else { return Ok(false) };
+        let read = Self::load(source().map_err(Error::Source)?)?.keys();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let is_other = *keys != read;
+        *keys = read;
+        Ok(is_other)
     }
 
     /// A new key in Base64, to be kept in a file or the environment.
@@ -103,37 +144,97 @@ impl Keyring {
     }
 
     /// The id of the key that seals.
-    pub fn current(&self) -> &str {
-        self.keys.first().map_or("", |key| key.id.as_str())
+    pub fn current(&self) -> String {
+        self.keys().first().map(|key| key.id.clone()).unwrap_or_default()
+    }
+
+    /// The ids of all keys, the one that seals first.
+    pub fn ids(&self) -> Vec<String> {
+        self.keys().iter().map(|key| key.id.clone()).collect()
     }
 
     /// Seals a password with the current key.
     pub fn seal(&self, secret: &SecretString) -> Result<Sealed, Error> {
-        let key = self.keys.first().ok_or(Error::NoKey)?;
         let data_key = random_key();
         let ciphertext = encrypt(&data_key, secret.expose_secret().as_bytes(), PASSWORD)?;
-        let wrapped_key = encrypt(&key.bytes, data_key.as_slice(), key.id.as_bytes())?;
-        Ok(Sealed { key_id: key.id.clone(), wrapped_key, ciphertext })
+        let Wrapped { key_id, bytes: wrapped_key } = self.wrap(&data_key)?;
+        Ok(Sealed { key_id, wrapped_key, ciphertext })
     }
 
     /// Opens what this or a former key has sealed.
     pub fn open(&self, sealed: &Sealed) -> Result<SecretString, Error> {
-        let key_id = || sealed.key_id.clone();
-        let key =
-            self.keys.iter().find(|key| key.id == sealed.key_id).ok_or_else(|| Error::WrongKey { key_id: key_id() })?;
-        let unwrapped = decrypt(&key.bytes, &sealed.wrapped_key, key.id.as_bytes());
-        let unwrapped = unwrapped.ok_or_else(|| Error::WrongKey { key_id: key_id() })?;
-        let data_key = whole(&unwrapped).ok_or_else(|| Error::Damaged { key_id: key_id() })?;
-        let plain =
-            decrypt(&data_key, &sealed.ciphertext, PASSWORD).ok_or_else(|| Error::Damaged { key_id: key_id() })?;
-        let text = std::str::from_utf8(&plain).map_err(|_| Error::Damaged { key_id: key_id() })?;
-        Ok(SecretString::from(text))
+        let damaged = || Error::Damaged { key_id: sealed.key_id.clone() };
+        let data_key = self.unwrap(&sealed.key_id, &sealed.wrapped_key)?;
+        let plain = decrypt(&data_key, &sealed.ciphertext, PASSWORD).ok_or_else(damaged)?;
+        Ok(SecretString::from(std::str::from_utf8(&plain).map_err(|_| damaged())?))
+    }
+
+    /// The same secret under the current key; `None` if it is already. The secret itself is not decrypted.
+    pub fn rewrap(&self, sealed: &Sealed) -> Result<Option<Sealed>, Error> {
+        let again = self.rewrap_key(&Wrapped { key_id: sealed.key_id.clone(), bytes: sealed.wrapped_key.clone() })?;
+        let ciphertext = || sealed.ciphertext.clone();
+        Ok(again.map(|Wrapped { key_id, bytes }| Sealed { key_id, wrapped_key: bytes, ciphertext: ciphertext() }))
+    }
+
+    /// A data key under the current key.
+    pub fn wrap(&self, data_key: &DataKey) -> Result<Wrapped, Error> {
+        let keys = self.keys();
+        let key = keys.first().ok_or(Error::NoKey)?;
+        let bytes = encrypt(&key.bytes, data_key.as_slice(), key.id.as_bytes())?;
+        Ok(Wrapped { key_id: key.id.clone(), bytes })
+    }
+
+    /// The data key that a key of the deployment wrapped.
+    pub fn unwrap(&self, key_id: &str, wrapped: &[u8]) -> Result<DataKey, Error> {
+        let wrong = || Error::WrongKey { key_id: key_id.to_owned() };
+        let mut keys = self.keys();
+        if keys.iter().all(|key| key.id != key_id) && self.renew().unwrap_or(false) {
+            keys = self.keys();
+        }
+        let key = keys.iter().find(|key| key.id == key_id);
+        let key = key.ok_or_else(|| Error::LostKey { key_id: key_id.to_owned() })?;
+        let unwrapped = decrypt(&key.bytes, wrapped, key.id.as_bytes()).ok_or_else(wrong)?;
+        whole(&unwrapped).ok_or_else(|| Error::Damaged { key_id: key_id.to_owned() })
+    }
+
+    /// The same data key under the current key; `None` if it is already.
+    pub fn rewrap_key(&self, wrapped: &Wrapped) -> Result<Option<Wrapped>, Error> {
+        // Opened also where nothing is to be done: what cannot be is to be known now.
+        let data_key = self.unwrap(&wrapped.key_id, &wrapped.bytes)?;
+        if wrapped.key_id == self.current() { Ok(None) } else { self.wrap(&data_key).map(Some) }
+    }
+
+    fn keys(&self) -> Keys {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A key that encrypts something, itself kept wrapped only.
+pub type DataKey = Zeroizing<[u8; KEY]>;
+
+/// A fresh data key.
+pub fn new_data_key() -> DataKey {
+    random_key()
+}
+
+/// A data key that a key of the deployment wraps.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wrapped {
+    /// The id of the key that wraps it.
+    pub key_id: String,
+    /// The wrapped key with its nonce.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Wrapped {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Wrapped(key {})", self.key_id)
     }
 }
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+        formatter.debug_list().entries(self.ids()).finish()
     }
 }
 
@@ -166,100 +267,4 @@ fn decrypt(key: &[u8; KEY], sealed: &[u8], bound_to: &[u8]) -> Option<Zeroizing<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(fill: u8) -> SecretString {
-        SecretString::from(STANDARD.encode([fill; KEY]))
-    }
-
-    fn keyring(keys: &[(&str, u8)]) -> Keyring {
-        Keyring::load(keys.iter().map(|(id, fill)| ((*id).to_owned(), key(*fill)))).unwrap()
-    }
-
-    fn password() -> SecretString {
-        SecretString::from("pässword ☂")
-    }
-
-    #[test]
-    fn what_is_sealed_opens() {
-        let keyring = keyring(&[("2024", 1)]);
-        let sealed = keyring.seal(&password()).unwrap();
-        assert_eq!(sealed.key_id, "2024");
-        assert_eq!(keyring.open(&sealed).unwrap().expose_secret(), password().expose_secret());
-        assert_eq!(keyring.open(&keyring.seal(&SecretString::from("")).unwrap()).unwrap().expose_secret(), "");
-    }
-
-    #[test]
-    fn sealing_twice_gives_different_texts() {
-        let keyring = keyring(&[("1", 1)]);
-        let (first, second) = (keyring.seal(&password()).unwrap(), keyring.seal(&password()).unwrap());
-        assert_ne!(first.ciphertext, second.ciphertext);
-        assert_ne!(first.wrapped_key, second.wrapped_key);
-    }
-
-    #[test]
-    fn a_rotated_key_still_opens_and_the_new_one_seals() {
-        let old = keyring(&[("1", 1)]).seal(&password()).unwrap();
-        let rotated = keyring(&[("2", 2), ("1", 1)]);
-        assert_eq!(rotated.current(), "2");
-        assert_eq!(rotated.open(&old).unwrap().expose_secret(), password().expose_secret());
-        assert_eq!(rotated.seal(&password()).unwrap().key_id, "2");
-    }
-
-    #[test]
-    fn the_key_that_is_needed_is_named() {
-        let sealed = keyring(&[("1", 1)]).seal(&password()).unwrap();
-        let wrong = Error::WrongKey { key_id: "1".to_owned() };
-        assert_eq!(keyring(&[("2", 1)]).open(&sealed).unwrap_err(), wrong);
-        // The same id, another key.
-        assert_eq!(keyring(&[("1", 9)]).open(&sealed).unwrap_err(), wrong);
-        assert_eq!(wrong.report().code, Code::SealingKeyWrong);
-        assert!(wrong.report().detail.contains("`1`"));
-    }
-
-    #[test]
-    fn no_changed_byte_goes_unnoticed() {
-        let keyring = keyring(&[("1", 1)]);
-        let sealed = keyring.seal(&password()).unwrap();
-        for at in 0..sealed.ciphertext.len() {
-            let mut changed = sealed.clone();
-            changed.ciphertext[at] ^= 1;
-            assert_eq!(keyring.open(&changed).unwrap_err(), Error::Damaged { key_id: "1".to_owned() });
-        }
-        for at in 0..sealed.wrapped_key.len() {
-            let mut changed = sealed.clone();
-            changed.wrapped_key[at] ^= 1;
-            assert!(keyring.open(&changed).is_err());
-        }
-        let other = keyring.seal(&password()).unwrap();
-        let mixed = Sealed { ciphertext: other.ciphertext, ..sealed };
-        assert!(keyring.open(&mixed).is_err());
-        assert!(keyring.open(&Sealed { wrapped_key: Vec::new(), ..mixed }).is_err());
-    }
-
-    #[test]
-    fn keys_that_are_none_are_refused() {
-        let load = |keys: &[(&str, &str)]| {
-            Keyring::load(keys.iter().map(|(id, text)| ((*id).to_owned(), SecretString::from(*text)))).unwrap_err()
-        };
-        let good = Keyring::new_key();
-        assert_eq!(load(&[]), Error::NoKey);
-        assert_eq!(load(&[("1", "short")]), Error::Unusable { key_id: "1".to_owned() });
-        assert_eq!(load(&[("1", &STANDARD.encode([0; 16]))]), Error::Unusable { key_id: "1".to_owned() });
-        assert_eq!(load(&[("", &good)]), Error::Ambiguous { key_id: String::new() });
-        assert_eq!(load(&[("1", &good), ("1", &good)]), Error::Ambiguous { key_id: "1".to_owned() });
-        assert!(Keyring::load([("1".to_owned(), SecretString::from(format!("{good}\n")))]).is_ok());
-    }
-
-    #[test]
-    fn nothing_shows_a_secret() {
-        let keyring = keyring(&[("1", 7)]);
-        let sealed = keyring.seal(&password()).unwrap();
-        let error = keyring.open(&Sealed { key_id: "9".to_owned(), ..sealed.clone() }).unwrap_err();
-        let shown = format!("{keyring:?} {sealed:?} {error:?} {error}");
-        assert_eq!(format!("{keyring:?}"), r#"["1"]"#);
-        assert!(!shown.contains(key(7).expose_secret()) && !shown.contains("pässword"));
-        assert!(!shown.contains("7, 7"));
-    }
-}
+mod tests;

@@ -133,7 +133,7 @@ impl Cli {
             Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
             Command::Health(health) => Box::pin(health.run(&global)).await,
             Command::Fault(group) => group.command.run(&global),
-            Command::Key(group) => group.command.run(&global),
+            Command::Key(group) => Box::pin(group.command.run(&global)).await,
             Command::Config(group) => group.command.run(&global),
         }
     }

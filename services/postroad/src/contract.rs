@@ -39,6 +39,7 @@ described! {
     profile::v1::TestProfileResponse = "postroad.profile.v1.TestProfileResponse";
     profile::v1::TestSettingsResponse = "postroad.profile.v1.TestSettingsResponse";
     profile::v1::LocateMailboxResponse = "postroad.profile.v1.LocateMailboxResponse";
+    profile::v1::ResealPasswordsResponse = "postroad.profile.v1.ResealPasswordsResponse";
     mailbox::v1::Mailbox = "postroad.mailbox.v1.Mailbox";
     mailbox::v1::MailboxSettings = "postroad.mailbox.v1.MailboxSettings";
     mailbox::v1::MailboxResult = "postroad.mailbox.v1.MailboxResult";

@@ -8,6 +8,7 @@
 //! | `people`, `prober` | the CRM and the locator, as this role needs them |
 //! | `mask` | field masks |
 //! | `figures` | what Prometheus is told |
+//! | `reseal` | the stored passwords under another sealing key |
 //! | `profile`, `mailbox` | the two services: drafts from the wire, views for the wire, tests |
 
 mod directory;
@@ -19,6 +20,7 @@ mod people;
 mod prober;
 mod profile;
 mod registry;
+mod reseal;
 
 use std::sync::Arc;
 

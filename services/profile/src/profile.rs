@@ -23,10 +23,10 @@ use postroad_proto::profile::v1::{
     CreateProfileResponse, DeactivateProfileRequest, DeactivateProfileResponse, DeleteProfileRequest,
     DeleteProfileResponse, GetProfileRequest, GetProfileResponse, ListProfileChangesRequest,
     ListProfileChangesResponse, ListProfilesRequest, ListProfilesResponse, LocateMailboxRequest, LocateMailboxResponse,
-    Profile as WireProfile, ProfileSettings, ReleaseHostRequest, ReleaseHostResponse, TestProfileRequest,
-    TestProfileResponse, TestSettingsRequest, TestSettingsResponse, UpdateProfileRequest, UpdateProfileResponse,
-    WithdrawHostRequest, WithdrawHostResponse, profile_service_server::ProfileService, test_profile_response,
-    test_settings_response,
+    Profile as WireProfile, ProfileSettings, ReleaseHostRequest, ReleaseHostResponse, ResealPasswordsRequest,
+    ResealPasswordsResponse, TestProfileRequest, TestProfileResponse, TestSettingsRequest, TestSettingsResponse,
+    UpdateProfileRequest, UpdateProfileResponse, WithdrawHostRequest, WithdrawHostResponse,
+    profile_service_server::ProfileService, test_profile_response, test_settings_response,
 };
 use postroad_rig::{Caller, actor, clock, status, wire};
 use tonic::{Request, Response, Status, async_trait};
@@ -37,6 +37,7 @@ use crate::{
     names::{Claim, Names},
     people::PersonKind,
     registry::{Registry, check, not_found},
+    reseal,
 };
 
 /// The fields of the wire that are no settings.
@@ -161,6 +162,7 @@ impl ProfileAdministration {
 impl ProfileService for ProfileAdministration {
     type TestProfileStream = Pin<Box<dyn Stream<Item = Result<TestProfileResponse, Status>> + Send>>;
     type TestSettingsStream = Pin<Box<dyn Stream<Item = Result<TestSettingsResponse, Status>> + Send>>;
+    type ResealPasswordsStream = Pin<Box<dyn Stream<Item = Result<ResealPasswordsResponse, Status>> + Send>>;
     type LocateMailboxStream = Pin<Box<dyn Stream<Item = Result<LocateMailboxResponse, Status>> + Send>>;
 
     async fn create_profile(
@@ -370,6 +372,14 @@ impl ProfileService for ProfileAdministration {
         let request = request.into_inner();
         let profile = self.find(&caller, &request.profile)?;
         changes::list(&self.registry.journal, profile.id, &request).await.map(Response::new)
+    }
+
+    async fn reseal_passwords(
+        &self,
+        request: Request<ResealPasswordsRequest>,
+    ) -> Result<Response<Self::ResealPasswordsStream>, Status> {
+        let actor = actor::of(&request);
+        Ok(Response::new(Box::pin(reseal::run(Arc::clone(&self.registry), actor))))
     }
 }
 

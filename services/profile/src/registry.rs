@@ -52,7 +52,7 @@ pub struct Registry {
     pub(crate) people: Arc<dyn People>,
     pub(crate) prober: Arc<dyn Prober>,
     pub(crate) policy: Policy,
-    keyring: Arc<Keyring>,
+    pub(crate) keyring: Arc<Keyring>,
     /// Connections that a profile's server allows by default, as tests found out since the start.
     server_allows: Mutex<HashMap<Uuid, u32>>,
 }

@@ -41,6 +41,9 @@ mod office {
 
     pub struct Office {
         pub journal: Journal,
+        /// The keys, as the deployment has them: what is put here is read.
+        pub keys: Arc<Mutex<Vec<(String, String)>>>,
+        pub keyring: Arc<Keyring>,
         pub profiles: ProfileAdministration,
         pub mailboxes: MailboxAdministration,
         /// What each test of a mailbox meets.
@@ -87,7 +90,13 @@ mod office {
 
     pub async fn open() -> Office {
         let journal = Journal::memory();
-        let key = Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap();
+        let keys = Arc::new(Mutex::new(vec![("1".to_owned(), Keyring::new_key())]));
+        let source = Arc::clone(&keys);
+        let read = move || {
+            let keys = source.lock().unwrap();
+            Ok(keys.iter().map(|(id, key)| (id.clone(), key.clone().into())).collect())
+        };
+        let keyring = Arc::new(Keyring::reading(read).unwrap());
         let outcome = Arc::new(Mutex::new(Ok(Outcome::default())));
         let policy = Policy {
             require_approval: true,
@@ -96,11 +105,11 @@ mod office {
             retry: RetryPolicy::default(),
         };
         let prober = Arc::new(Server(Arc::clone(&outcome)));
-        let registry = Arc::new(Registry::new(journal.clone(), Arc::new(key), Arc::new(Crm), prober, policy));
+        let registry = Arc::new(Registry::new(journal.clone(), Arc::clone(&keyring), Arc::new(Crm), prober, policy));
         tokio::spawn(Arc::clone(&registry).follow(CancellationToken::new()));
         registry.caught_up().await;
         let profiles = ProfileAdministration::new(Arc::clone(&registry));
-        Office { journal, profiles, mailboxes: MailboxAdministration::new(registry), outcome }
+        Office { journal, keys, keyring, profiles, mailboxes: MailboxAdministration::new(registry), outcome }
     }
 
     pub fn address(name: &str) -> String {
@@ -158,8 +167,8 @@ use postroad_proto::{
     },
     profile::v1::{
         AssignProfileRequest, CreateProfileRequest, DeactivateProfileRequest, DeleteProfileRequest,
-        ListProfileChangesRequest, ListProfilesRequest, Profile, ProfileSettings, UpdateProfileRequest,
-        profile_service_server::ProfileService as _,
+        ListProfileChangesRequest, ListProfilesRequest, Profile, ProfileSettings, ResealPasswordsRequest,
+        ResealPasswordsResponse, UpdateProfileRequest, profile_service_server::ProfileService as _,
     },
 };
 use postroad_rig::status;
@@ -470,4 +479,56 @@ async fn a_locator_that_does_not_answer_says_nothing_about_the_mailbox() {
 async fn histories(office: &Office, id: &str) -> usize {
     let id = id.parse().unwrap();
     office.journal.history::<postroad_core::mailbox::Administration>(id, 0, 100).await.unwrap().len()
+}
+
+async fn reseal(office: &Office) -> Vec<ResealPasswordsResponse> {
+    office.keyring.renew().unwrap();
+    let told = office.profiles.reseal_passwords(by("admin ada", ResealPasswordsRequest {})).await.unwrap();
+    told.into_inner().map(|one| one.unwrap()).collect().await
+}
+
+/// Whose, under which key, whether anew, and why not.
+fn whose(told: &[ResealPasswordsResponse]) -> Vec<(&str, &str, bool, &str)> {
+    told.iter()
+        .map(|one| {
+            let name = if one.profile.is_empty() { &one.email_address } else { &one.profile };
+            (
+                name.as_str(),
+                one.key_id.as_str(),
+                one.changed,
+                one.fault.as_ref().map_or("", |fault| fault.code.as_str()),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn sealing_keys_rotate_while_everything_runs_and_a_lost_one_is_named() {
+    let office = open().await;
+    let before = create(&office, "Contoso").await.unwrap();
+    let own = MailboxSettings {
+        allow_own_credentials: true,
+        user_name: address("ada"),
+        password: "Own-word3".to_owned(),
+        ..mailbox("ada")
+    };
+    attach(&office, own).await.unwrap();
+    let add = |id: &str| {
+        office.keys.lock().unwrap().insert(0, (id.to_owned(), postroad_journal::sealing::Keyring::new_key()))
+    };
+    add("2");
+    assert_eq!(whose(&reseal(&office).await), [("Contoso", "2", true, ""), ("ada@contoso.example", "2", true, "")]);
+    assert_eq!(whose(&reseal(&office).await), [("Contoso", "2", false, ""), ("ada@contoso.example", "2", false, "")]);
+    // The old key is not needed any more, and nothing that could cure a failing mailbox happened: no account is tried again.
+    office.keys.lock().unwrap().truncate(1);
+    assert_eq!(whose(&reseal(&office).await), [("Contoso", "2", false, ""), ("ada@contoso.example", "2", false, "")]);
+    let listed = office.profiles.list_profiles(by("admin ada", ListProfilesRequest::default())).await.unwrap();
+    assert_eq!(listed.into_inner().profiles[0].etag, before.etag);
+    // A key that is lost is named, with what needs it.
+    office.keys.lock().unwrap().clear();
+    add("3");
+    let lost = reseal(&office).await;
+    let code = "SEALING_KEY_LOST";
+    assert_eq!(whose(&lost), [("Contoso", "2", false, code), ("ada@contoso.example", "2", false, code)]);
+    assert!(lost[0].fault.as_ref().unwrap().detail.contains("`2`"));
 }

@@ -24,7 +24,7 @@ mod tls;
 
 pub use access::{Access, Certificates, Oidc};
 pub use alert::{Alert, Smtp, SmtpTls};
-pub use sealing::Sealing;
+pub use sealing::{Sealing, renew};
 pub use sync::Sync;
 pub use telemetry::{Listeners, Telemetry};
 pub use tls::Tls;

@@ -70,7 +70,7 @@ pub struct Context {
 
 /// Connects a role to what it needs. Refuses a NATS server that is too old or has no JetStream.
 pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken) -> Result<Context, Error> {
-    let keyring = keyring(&config, role)?;
+    let keyring = Arc::new(keyring(&config, role)?);
     let identity = Identity::open(&config.tls, Some(role))?;
     let local = local_token(&config)?;
     // A certificate says who this is; where there is none, the local token does.
@@ -80,6 +80,7 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
     let journal = Journal::connect(&nats, options).await?;
     let tasks = Tasks::new(shutdown.clone());
+    tasks.spawn("sealing keys", crate::config::renew(Arc::clone(&keyring), shutdown.clone()));
     if let Some(identity) = identity.clone() {
         tasks.spawn("certificates", identity.watch(shutdown.clone()));
     }
@@ -103,7 +104,7 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
         local,
         journal,
         nats,
-        keyring: Arc::new(keyring),
+        keyring,
         tasks,
         shutdown,
         config,

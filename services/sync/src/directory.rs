@@ -140,9 +140,13 @@ impl Directory {
         }
     }
 
-    /// Commits since the last snapshot that this worker knows of, and the number of mailboxes.
+    /// Commits since the last snapshot that this worker knows of, and the number of mailboxes. A view that lacks what a newer version wrote is
+    /// never kept: whoever starts from it would not know.
     fn unkept(&self) -> (u64, usize) {
         let view = self.read();
+        if !view.is_whole() {
+            return (0, view.mailboxes.len());
+        }
         (view.reached.saturating_sub(self.kept.load(Ordering::Relaxed)), view.mailboxes.len())
     }
 
@@ -175,6 +179,10 @@ impl Directory {
             Followed::Profile(id, commit) => {
                 self.write().profile(*id, commit);
                 Some(Change::Profile(*id))
+            }
+            Followed::Unreadable { of: Some((_, id)), .. } => {
+                self.write().withhold(*id);
+                Some(Change::Mailbox(*id))
             }
             _ => None,
         }

@@ -122,7 +122,7 @@ pub async fn find(
         (profile.settings.user_name.clone(), profile.sealed.as_ref())
     };
     let sealed = sealed.ok_or_else(|| Report::new(Code::CredentialsMissing, profile.settings.name.clone()))?;
-    let password = keyring.open(sealed).map_err(|error| Report::new(Code::SealingKeyWrong, error.to_string()))?;
+    let password = keyring.open(sealed).map_err(|error| error.report())?;
     let settings = &profile.settings;
     let timeout = Duration::from_millis(u64::from(settings.connection_timeout_ms));
     let fixed = settings.locations.as_ref().map(|locations| locations.incoming.url());

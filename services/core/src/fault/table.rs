@@ -369,7 +369,7 @@ rows! {
         "Set sealing.key_file, or the variable POSTROAD_SEALING_KEY; make one with: postroad key new";
     SealingKeyWrong "SEALING_KEY_WRONG" Permanent Deployment Operator OnChange
         "A sealed credential cannot be opened with the configured key"
-        "The key is not the one it was sealed with"
+        "The key is another one than it was sealed with, under the same id"
         "Configure the key with the id named in the detail, or enter the password again";
     ConfigurationInvalid "CONFIGURATION_INVALID" Permanent Deployment Operator OnChange
         "The configuration is not valid"
@@ -468,4 +468,12 @@ rows! {
         "The state does not allow it" "Something else has to happen first, named in the detail" "Do what the detail names first";
     NotOwner "NOT_OWNER" Transient Deployment Nobody Growing
         "The mailbox belongs to another worker now" "Its lease was taken over" "Nothing to do; the owner goes on";
+    JournalNewer "JOURNAL_NEWER" Transient Deployment Operator Growing
+        "The journal holds what this version of Postroad cannot read"
+        "During an upgrade a newer process wrote what this older one does not know; after a return to an older version, all of it does"
+        "Finish the upgrade: let every role run the newest version that ever wrote to this journal. Until then what is named is let alone, nothing is lost";
+    SealingKeyLost "SEALING_KEY_LOST" Permanent Deployment Operator OnChange
+        "A sealed credential needs a sealing key that is not configured"
+        "The key was removed, or never given to this process, before everything sealed with it was sealed anew"
+        "Restore the key with the id named in the detail (sealing.former_keys, or the keys' directory) and run: postroad key reseal. If it is gone for good, enter the passwords of the profiles and mailboxes named again";
 }

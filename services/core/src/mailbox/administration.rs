@@ -7,7 +7,13 @@ use super::{
     Approval, Direction, Draft, Event, Mailbox, PerDirection, RetryPolicy, State, TestOutcome, TrackedFolder, evolve,
     folder,
 };
-use crate::{Aggregate, Refusal, email::normalized, fault::Code, organization, profile::Sealed};
+use crate::{
+    Aggregate, Refusal,
+    email::normalized,
+    fault::Code,
+    organization,
+    profile::{Sealed, reseal},
+};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -16,6 +22,8 @@ pub enum AdminCommand {
     Create { id: Uuid, draft: Draft, sealed: Option<Sealed> },
     /// Change fields; `draft` holds the whole wanted settings.
     Change { draft: Draft, sealed: Option<Sealed> },
+    /// Hold the same password sealed under another key, if it still is the one that was resealed.
+    Reseal { from: Sealed, to: Sealed },
     /// Approve, reject, or make it wait again.
     SetApproval(Approval),
     /// Allow processing.
@@ -97,6 +105,10 @@ impl Aggregate for Administration {
                 }
                 let (folder_id, folder) = (folder_id.clone(), folder.clone());
                 vec![Event::FolderTracked { at: facts.now, folder_id, folder }]
+            }
+            AdminCommand::Reseal { from, to } => {
+                let kept = reseal(mailbox.sealed.as_ref(), from, to);
+                kept.map(|sealed| Event::Resealed { sealed }).into_iter().collect()
             }
             AdminCommand::UntrackFolder { folder_id } => {
                 if !mailbox.folders.contains_key(folder_id) {

@@ -18,6 +18,8 @@ pub enum Event {
     Changed { settings: Settings },
     /// Its own password was stored.
     PasswordSet { sealed: Sealed },
+    /// The same password is sealed under another key of the deployment.
+    Resealed { sealed: Sealed },
     /// Its address was approved, rejected or made to wait.
     ApprovalChanged { approval: Approval },
     /// It was activated.

@@ -45,6 +45,7 @@ fn administer(mailbox: &mut Mailbox, event: &Event) {
             mailbox.sealed = Some(sealed.clone());
             probe_now(mailbox);
         }
+        Event::Resealed { sealed } => mailbox.sealed = Some(sealed.clone()),
         Event::ApprovalChanged { approval } => {
             mailbox.approval = *approval;
             if *approval != Approval::Approved {
@@ -219,6 +220,7 @@ fn synchronize(mailbox: &mut Mailbox, event: &Event) {
         Event::Created { .. }
         | Event::Changed { .. }
         | Event::PasswordSet { .. }
+        | Event::Resealed { .. }
         | Event::ApprovalChanged { .. }
         | Event::Activated
         | Event::Deactivated

@@ -15,6 +15,7 @@ pub fn sentences(event: &Event) -> Vec<String> {
         Event::Created { settings, .. } => vec![format!("Created for {}.", settings.address)],
         Event::Changed { settings } => vec![format!("Settings changed; the address is {}.", settings.address)],
         Event::PasswordSet { .. } => vec!["A password of its own was stored.".to_owned()],
+        Event::Resealed { sealed } => vec![format!("Its password was sealed with the key `{}`.", sealed.key_id)],
         Event::ApprovalChanged { approval } => vec![approval_sentence(*approval).to_owned()],
         Event::Activated => vec!["Activated.".to_owned()],
         Event::Deactivated => vec!["Deactivated.".to_owned()],

@@ -18,7 +18,8 @@ pub fn encode(event: &Event) -> Stored {
         Event::Changed { settings } => {
             Stored::MailboxChanged(stored::MailboxChanged { settings: Some(write(settings)) })
         }
-        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
+        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set, false)),
+        Event::Resealed { sealed: set } => Stored::PasswordSet(sealed(set, true)),
         Event::ApprovalChanged { approval } => {
             Stored::ApprovalChanged(stored::ApprovalChanged { approval: write_approval(*approval) })
         }
@@ -154,6 +155,7 @@ pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
     Some(match event {
         Stored::MailboxCreated(event) => Event::Created { id, settings: read(event.settings?)? },
         Stored::MailboxChanged(event) => Event::Changed { settings: read(event.settings?)? },
+        Stored::PasswordSet(event) if event.is_resealed => Event::Resealed { sealed: read_sealed(event) },
         Stored::PasswordSet(event) => Event::PasswordSet { sealed: read_sealed(event) },
         Stored::ApprovalChanged(event) => Event::ApprovalChanged { approval: read_approval(event.approval)? },
         Stored::Activated(_) => Event::Activated,

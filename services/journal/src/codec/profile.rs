@@ -18,7 +18,8 @@ pub fn encode(event: &Event) -> Stored {
         Event::Changed { settings } => {
             Stored::ProfileChanged(stored::ProfileChanged { settings: Some(write(settings)) })
         }
-        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set)),
+        Event::PasswordSet { sealed: set } => Stored::PasswordSet(sealed(set, false)),
+        Event::Resealed { sealed: set } => Stored::PasswordSet(sealed(set, true)),
         Event::Activated => Stored::Activated(stored::Activated {}),
         Event::Deactivated => Stored::Deactivated(stored::Deactivated {}),
         Event::Tested { at, fault, elapsed_ms } => Stored::ProfileTested(stored::ProfileTested {
@@ -34,6 +35,7 @@ pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
     Some(match event {
         Stored::ProfileCreated(event) => Event::Created { id, settings: read(event.settings?)? },
         Stored::ProfileChanged(event) => Event::Changed { settings: read(event.settings?)? },
+        Stored::PasswordSet(event) if event.is_resealed => Event::Resealed { sealed: read_sealed(event) },
         Stored::PasswordSet(event) => Event::PasswordSet { sealed: read_sealed(event) },
         Stored::Activated(_) => Event::Activated,
         Stored::Deactivated(_) => Event::Deactivated,

@@ -61,6 +61,7 @@ fn changed(before: Option<&postroad_core::profile::Settings>, event: &Event) -> 
         Event::Created { settings, .. } | Event::Changed { settings } => changes(before, settings),
         // Never the password itself, in neither form.
         Event::PasswordSet { .. } => act("password", "", "(changed)"),
+        Event::Resealed { sealed } => act("sealing key", "", &sealed.key_id),
         Event::Activated => act("active", "No", "Yes"),
         Event::Deactivated => act("active", "Yes", "No"),
         Event::Deleted => act("deleted", "No", "Yes"),

@@ -175,3 +175,23 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_let_alone_and_such_a_view_is_never_kept() {
+    let journal = Journal::memory();
+    let directory = Directory::new().0;
+    for number in 0..2 {
+        done(&journal, number, Step::Create).await;
+    }
+    followed(&journal, &directory, 0).await;
+    let (newer, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let before = directory.mailbox(newer).unwrap();
+    assert!(directory.unkept().0 > 0);
+    let unreadable = Followed::Unreadable { of: Some((Kind::Mailbox, newer)), sequence: 9 };
+    assert_eq!(directory.apply(&unreadable), Some(Change::Mailbox(newer)));
+    // What this worker committed just before does not bring it back.
+    directory.commit(newer, &before);
+    assert!(directory.mailbox(newer).is_none() && directory.mailboxes() == [other]);
+    assert!(directory.find("user0@contoso0.example").is_none());
+    assert_eq!(directory.unkept().0, 0);
+}

@@ -23,6 +23,8 @@ pub struct View {
     pub index: Index,
     /// The sequence up to which the journal was followed.
     pub reached: u64,
+    /// Of which a newer version wrote what this one cannot read: let alone.
+    withheld: HashSet<Uuid>,
     /// Who had an address last; whether he still has it is to be looked at.
     by_address: HashMap<Box<str>, Uuid>,
     /// What a profile's live mailboxes are.
@@ -69,8 +71,24 @@ impl View {
         }
     }
 
+    /// Forgets a mailbox or profile that this version cannot read any more, so that nothing is done on a state that is not the present one.
+    pub fn withhold(&mut self, id: Uuid) {
+        self.replace(id, mailbox::State::Absent, 0);
+        self.mailboxes.remove(&id);
+        self.profiles.remove(&id);
+        self.withheld.insert(id);
+    }
+
+    /// Whether all that was followed could be read: only then is the view one to keep.
+    pub fn is_whole(&self) -> bool {
+        self.withheld.is_empty()
+    }
+
     /// Takes over a mailbox as its last commit left it.
     pub fn replace(&mut self, id: Uuid, state: mailbox::State, sequence: u64) {
+        if self.withheld.contains(&id) {
+            return;
+        }
         let entry = self.mailboxes.entry(id).or_default();
         if let Some(mailbox) = entry.0.live() {
             detach(&mut self.by_profile, mailbox);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use futures::StreamExt as _;
 use postroad_core::{
     fault::Code,
-    profile::{Event, Sealed},
+    mailbox,
+    profile::{self, Sealed},
 };
 use postroad_journal::{Followed, Journal, Kind, sealing::Keyring};
 use postroad_rig::Config;
@@ -16,21 +17,21 @@ use super::{Check, patiently};
 const KEY: &str = "sealing key";
 const PASSWORDS: &str = "sealed passwords";
 
-/// A profile's name and its sealed password.
+/// Whose password it is, and the password as it is sealed.
 #[derive(Default)]
 struct Held {
-    name: String,
+    whose: String,
     sealed: Option<Sealed>,
 }
 
-/// Reads the keys, and tries them on the passwords of all profiles.
+/// Reads the keys, and tries them on all passwords.
 pub async fn check(config: &Config, journal: Option<&Journal>) -> Vec<Check> {
     let keyring = match config.sealing.keyring() {
         Ok(keyring) => keyring,
         Err(error) => return vec![Check::problem(KEY, &error.into())],
     };
-    let former = config.sealing.former_keys.len();
-    let found = format!("the key with the id {} seals; {former} former keys open", keyring.current());
+    let others = keyring.ids().len().saturating_sub(1);
+    let found = format!("the key with the id {} seals; {others} other keys open", keyring.current());
     let passwords = match journal {
         Some(journal) => match patiently(held(journal)).await {
             Some(held) => judge(&keyring, held.values()),
@@ -41,50 +42,80 @@ pub async fn check(config: &Config, journal: Option<&Journal>) -> Vec<Check> {
     vec![Check::well(KEY, found), passwords]
 }
 
-/// What the journal holds of profiles now.
+/// What the journal holds of profiles and mailboxes now.
 async fn held(journal: &Journal) -> BTreeMap<Uuid, Held> {
-    let mut profiles = BTreeMap::<Uuid, Held>::new();
-    let mut commits = journal.follow(&[Kind::Profile]);
+    let mut held = BTreeMap::<Uuid, Held>::new();
+    let mut commits = journal.follow(&[Kind::Profile, Kind::Mailbox]);
     while let Some(followed) = commits.next().await {
-        let (id, commit) = match followed {
-            Followed::Profile(id, commit) => (id, commit),
+        match followed {
+            Followed::Profile(id, commit) => commit.events.into_iter().for_each(|event| profile(&mut held, id, event)),
+            Followed::Mailbox(id, commit) => commit.events.into_iter().for_each(|event| mailbox(&mut held, id, event)),
             Followed::CaughtUp => break,
-            _ => continue,
-        };
-        for event in commit.events {
-            match event {
-                Event::Created { settings, .. } | Event::Changed { settings } => {
-                    profiles.entry(id).or_default().name = settings.name;
-                }
-                Event::PasswordSet { sealed } => profiles.entry(id).or_default().sealed = Some(sealed),
-                Event::Deleted => {
-                    profiles.remove(&id);
-                }
-                Event::Activated | Event::Deactivated | Event::Tested { .. } => {}
+            _ => {}
+        }
+    }
+    held
+}
+
+fn profile(held: &mut BTreeMap<Uuid, Held>, id: Uuid, event: profile::Event) {
+    use profile::Event;
+    match event {
+        Event::Created { settings, .. } | Event::Changed { settings } => {
+            held.entry(id).or_default().whose = format!("profile {}", settings.name);
+        }
+        Event::PasswordSet { sealed } | Event::Resealed { sealed } => held.entry(id).or_default().sealed = Some(sealed),
+        Event::Deleted => drop(held.remove(&id)),
+        Event::Activated | Event::Deactivated | Event::Tested { .. } => {}
+    }
+}
+
+fn mailbox(held: &mut BTreeMap<Uuid, Held>, id: Uuid, event: mailbox::Event) {
+    use mailbox::Event;
+    match event {
+        Event::Created { settings, .. } | Event::Changed { settings } => {
+            held.entry(id).or_default().whose = format!("mailbox {}", settings.address);
+        }
+        Event::PasswordSet { sealed } | Event::Resealed { sealed } => held.entry(id).or_default().sealed = Some(sealed),
+        Event::Deleted => drop(held.remove(&id)),
+        _ => {}
+    }
+}
+
+/// A key that is lost is named once, with all that needs it.
+fn judge<'a>(keyring: &Keyring, held: impl Iterator<Item = &'a Held>) -> Check {
+    let (mut opened, mut former) = (0_usize, 0_usize);
+    let mut closed = BTreeMap::<String, (Code, Vec<&str>)>::new();
+    for Held { whose, sealed } in held {
+        let Some(sealed) = sealed else { continue };
+        match keyring.open(sealed) {
+            Ok(_) => {
+                opened += 1;
+                former += usize::from(sealed.key_id != keyring.current());
+            }
+            Err(error) => {
+                let entry = closed.entry(error.to_string());
+                entry.or_insert_with(|| (error.report().code, Vec::new())).1.push(whose);
             }
         }
     }
-    profiles
-}
-
-fn judge<'a>(keyring: &Keyring, held: impl Iterator<Item = &'a Held>) -> Check {
-    let (mut opened, mut closed) = (0_usize, Vec::new());
-    for Held { name, sealed } in held {
-        match sealed.as_ref().map(|sealed| keyring.open(sealed)) {
-            Some(Ok(_)) => opened += 1,
-            Some(Err(error)) => closed.push(format!("{name}: {error}")),
-            None => {}
-        }
-    }
-    match closed.as_slice() {
-        [] => Check::well(PASSWORDS, format!("the keys open the passwords of {opened} profiles")),
-        closed => Check::fault(PASSWORDS, Code::SealingKeyWrong, closed.join("; ")),
-    }
+    let Some((code, _)) = closed.values().next() else {
+        let found = format!("the keys open {opened} passwords");
+        return match former {
+            0 => Check::well(PASSWORDS, found),
+            _ => Check::warning(
+                PASSWORDS,
+                format!("{found}; {former} of them are sealed with a former key"),
+                "seal them anew before the former key is thrown away: postroad key reseal",
+            ),
+        };
+    };
+    let lines = closed.iter().map(|(error, (_, whose))| format!("{}: {error}", whose.join(", ")));
+    Check::fault(PASSWORDS, *code, lines.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
 mod tests {
-    use postroad_core::profile::Rules;
+    use postroad_core::profile::{Event, Rules};
     use postroad_journal::{Actor, Snapshot};
     use secrecy::SecretString;
 
@@ -112,6 +143,19 @@ mod tests {
         let check = judge(&wrong, held.values());
         assert_eq!((check.state, check.code.as_deref()), (State::Problem, Some("SEALING_KEY_WRONG")));
         assert!(check.found.contains("id `1`") && check.remedy.is_some(), "{check:?}");
+    }
+
+    #[test]
+    fn a_lost_key_is_named_once_with_all_that_needs_it() {
+        let (old, new) = (keyring("2024"), keyring("2026"));
+        let held = ["profile Contoso", "mailbox ada@contoso.example"].map(|whose| Held {
+            whose: whose.to_owned(),
+            sealed: Some(old.seal(&SecretString::from("s3cret")).unwrap()),
+        });
+        let check = judge(&new, held.iter());
+        assert_eq!(check.code.as_deref(), Some("SEALING_KEY_LOST"));
+        assert!(check.found.starts_with("profile Contoso, mailbox ada@contoso.example: "), "{check:?}");
+        assert_eq!(check.found.matches("`2024`").count(), 1, "{check:?}");
     }
 
     #[tokio::test]
