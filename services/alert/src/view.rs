@@ -97,6 +97,7 @@ impl View {
             | Followed::Email(..)
             | Followed::Name(..)
             | Followed::Organization(..)
+            | Followed::Erasure(..)
             | Followed::CaughtUp => {}
         }
     }

@@ -167,6 +167,14 @@ pub struct Email {
     pub delivery: Option<Delivery>,
 }
 
+impl Email {
+    /// All its contents.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        let parts = [&self.text, &self.html, &self.display_html, &self.mime].into_iter().flatten();
+        parts.chain(self.attachments.iter().map(|attachment| &attachment.content))
+    }
+}
+
 /// In which mailbox a message was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -191,6 +199,35 @@ pub struct Activity {
     pub promoted_at: Timestamp,
     /// The queues that have an item for it, and since when.
     pub queues: Vec<(Uuid, Timestamp)>,
+}
+
+/// An email of which little is known.
+#[cfg(test)]
+pub fn example() -> Email {
+    Email {
+        id: activity_id(Some("<a@x>"), ""),
+        direction: Direction::Incoming,
+        message_id: Some("<a@x>".into()),
+        in_reply_to: None,
+        references: Vec::new(),
+        conversation_index: Vec::new(),
+        correlation: None,
+        subject: "Hello".into(),
+        sent_at: None,
+        received_at: None,
+        parties: Vec::new(),
+        text: None,
+        html: None,
+        mime: None,
+        attachments: Vec::new(),
+        display_html: None,
+        is_subject_changed: false,
+        regarding_id: None,
+        owner_id: None,
+        accepted_by: String::new(),
+        tracking_token: String::new(),
+        delivery: None,
+    }
 }
 
 #[cfg(test)]

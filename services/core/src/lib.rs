@@ -9,6 +9,7 @@ pub mod alert;
 pub mod autodiscover;
 pub mod clock;
 pub mod email;
+pub mod erasure;
 pub mod fault;
 pub mod invariant;
 pub mod latency;

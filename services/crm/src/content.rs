@@ -1,24 +1,32 @@
-//! Content kept outside the journal, by its digest: bodies, originals and attachments.
+//! Content kept outside the journal: bodies, originals and attachments, encrypted under a data key of their email.
 //!
-//! An object's name is the SHA-256 of its content, so storing twice is storing once, and what is stored never changes.
+//! Within an email a content is stored once, by its digest. Two emails share nothing: what they shared could not be destroyed for the one without
+//! the other. Destroying the key is destroying the content, in every copy and backup.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher as _, sync::Arc};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use postroad_core::{
     email::Content,
     fault::{Code, Report},
 };
+use postroad_journal::sealing::{self, DataKey, Keyring, new_data_key};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     sync::Mutex,
 };
+use uuid::Uuid;
 
 mod bucket;
+mod cipher;
+mod keys;
 mod memory;
 
 pub use bucket::Bucket;
+use cipher::Cipher;
+pub use keys::{KeyBucket, KeyMemory, Keys};
 pub use memory::Memory;
 
 /// Contents up to this size are read whole before they are stored, so that a broken upload leaves nothing behind.
@@ -36,6 +44,8 @@ pub trait Objects: Send + Sync + 'static {
     async fn put(&self, name: &str, content: &mut Reader<'_>) -> Result<(), Error>;
     /// Opens an object, if it is there.
     async fn open(&self, name: &str) -> Result<Option<Box<Reader<'static>>>, Error>;
+    /// Removes an object; one that is not there is no error.
+    async fn remove(&self, name: &str) -> Result<(), Error>;
 }
 
 /// Why content could not be stored or read.
@@ -53,6 +63,9 @@ pub enum Error {
     /// The reader failed while content was stored.
     #[error("the content could not be read")]
     Read(#[source] std::io::Error),
+    /// The data key of an email cannot be wrapped or unwrapped.
+    #[error("the data key of an email: {0}")]
+    Sealing(#[from] sealing::Error),
 }
 
 impl Error {
@@ -61,6 +74,7 @@ impl Error {
         let detail = match self {
             Self::Store { what, source } => format!("object store, {what}: {source}"),
             Self::Read(source) => format!("content: {source}"),
+            Self::Sealing(error) => return error.report(),
         };
         Report::new(Code::JournalUnavailable, detail)
     }
@@ -70,50 +84,152 @@ impl Error {
 #[derive(Clone)]
 pub struct Contents {
     objects: Arc<dyn Objects>,
-    /// The same attachment often arrives in many mailboxes at once; whoever comes second finds it stored.
+    keys: Arc<dyn Keys>,
+    keyring: Arc<Keyring>,
+    /// The same message often arrives in many mailboxes at once; whoever comes second finds its contents stored.
     locks: Arc<[Mutex<()>; 64]>,
     hasher: RandomState,
 }
 
+/// The data key of one email, for storing its contents.
+pub struct Chest {
+    email: Uuid,
+    key: DataKey,
+    /// The key is new, so nothing can be there yet.
+    is_new: bool,
+}
+
 impl Contents {
-    /// Contents kept in `objects`.
-    pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Self { objects, locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))), hasher: RandomState::new() }
+    /// Contents kept in `objects` under data keys in `keys`, which the deployment's keyring wraps.
+    pub fn new(objects: Arc<dyn Objects>, keys: Arc<dyn Keys>, keyring: Arc<Keyring>) -> Self {
+        let locks = Arc::new(std::array::from_fn(|_| Mutex::new(())));
+        Self { objects, keys, keyring, locks, hasher: RandomState::new() }
+    }
+
+    /// Contents in memory under a key of their own, for tests.
+    ///
+    /// # Errors
+    /// None that could happen.
+    pub fn memory() -> Result<Self, Error> {
+        let keyring = Keyring::load([("1".to_owned(), Keyring::new_key().into())])?;
+        Ok(Self::new(Arc::new(Memory::default()), Arc::new(KeyMemory::default()), Arc::new(keyring)))
+    }
+
+    /// The data key of an email; made where it has none.
+    pub async fn chest(&self, email: Uuid) -> Result<Chest, Error> {
+        let key = new_data_key();
+        if self.keys.create(email, &self.keyring.wrap(&key)?).await? {
+            return Ok(Chest { email, key, is_new: true });
+        }
+        match self.key(email).await? {
+            Some(key) => Ok(Chest { email, key, is_new: false }),
+            // Destroyed in this very moment: the next attempt learns why.
+            None => Err(failed("reading a key", std::io::Error::other("it was destroyed meanwhile"))),
+        }
+    }
+
+    async fn key(&self, email: Uuid) -> Result<Option<DataKey>, Error> {
+        let held = self.keys.get(email).await?;
+        Ok(held.map(|(wrapped, _)| self.keyring.unwrap(&wrapped.key_id, &wrapped.bytes)).transpose()?)
     }
 
     /// Stores a content unless it is there. The reader must fail where what it reads does not have the digest: it is
     /// always read to its end.
-    pub async fn store(&self, content: &Content, reader: &mut Reader<'_>) -> Result<(), Error> {
+    pub async fn store(&self, chest: &Chest, content: &Content, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let cipher = Cipher::new(&chest.key).map_err(Error::Read)?;
+        let name = object(chest.email, &cipher, &content.digest);
         if content.size > BUFFERED {
-            if self.holds(content).await? {
+            if self.holds(chest, &name, content).await? {
                 tokio::io::copy(reader, &mut tokio::io::sink()).await.map_err(Error::Read)?;
                 return Ok(());
             }
-            return self.objects.put(&content.digest, reader).await;
+            let mut sealed = cipher.seal(&name, reader).map_err(Error::Read)?;
+            return self.objects.put(&name, &mut *sealed).await;
         }
         let mut bytes = Vec::with_capacity(usize::try_from(content.size).unwrap_or_default());
         reader.read_to_end(&mut bytes).await.map_err(Error::Read)?;
         // Held only while the object store works, never while a client is waited for.
-        let stripe = self.hasher.hash_one(&content.digest) % 64;
+        let stripe = self.hasher.hash_one(&name) % 64;
         let lock = usize::try_from(stripe).ok().and_then(|stripe| self.locks.get(stripe));
         let _guard = match lock {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };
-        if self.holds(content).await? {
+        if self.holds(chest, &name, content).await? {
             return Ok(());
         }
-        self.objects.put(&content.digest, &mut bytes.as_slice()).await
+        let mut plain = bytes.as_slice();
+        let mut sealed = cipher.seal(&name, &mut plain).map_err(Error::Read)?;
+        self.objects.put(&name, &mut *sealed).await
     }
 
-    /// Opens a content, if it is there.
-    pub async fn open(&self, digest: &str) -> Result<Option<Box<Reader<'static>>>, Error> {
+    /// Whether a content is stored. While the key is new nothing can be.
+    async fn holds(&self, chest: &Chest, name: &str, content: &Content) -> Result<bool, Error> {
+        Ok(!chest.is_new && self.objects.size(name).await? == Some(Cipher::sealed_size(content.size)))
+    }
+
+    /// Opens a content of an email, if it is there.
+    pub async fn open(&self, email: Uuid, digest: &str) -> Result<Option<Box<Reader<'static>>>, Error> {
+        if let Some(key) = self.key(email).await? {
+            let cipher = Cipher::new(&key).map_err(Error::Read)?;
+            let name = object(email, &cipher, digest);
+            if let Some(sealed) = self.objects.open(&name).await? {
+                return Ok(Some(cipher.open(&name, sealed)));
+            }
+        }
+        // As versions before erasure kept it.
         self.objects.open(digest).await
     }
 
-    async fn holds(&self, content: &Content) -> Result<bool, Error> {
-        Ok(self.objects.size(&content.digest).await? == Some(content.size))
+    /// Destroys the contents of an email: its objects, then the key without which no copy of them can be read. `is_shared` says of a digest
+    /// whether another email has it too: then what versions before erasure kept of it stays.
+    pub async fn destroy<'a>(
+        &self,
+        email: Uuid,
+        digests: impl Iterator<Item = &'a str> + Send,
+        is_shared: impl Fn(&str) -> bool + Send,
+    ) -> Result<(), Error> {
+        // A key that cannot be unwrapped is destroyed all the same.
+        let key = match self.key(email).await {
+            Err(Error::Sealing(_)) => None,
+            found => found?,
+        };
+        let cipher = key.map(|key| Cipher::new(&key)).transpose().map_err(Error::Read)?;
+        for digest in digests {
+            if let Some(cipher) = &cipher {
+                self.objects.remove(&object(email, cipher, digest)).await?;
+            }
+            if self.objects.size(digest).await?.is_some() && !is_shared(digest) {
+                self.objects.remove(digest).await?;
+            }
+        }
+        self.keys.destroy(email).await
     }
+
+    /// Puts the data key of an email under the present key of the deployment; gives whether it was under another one.
+    pub async fn reseal(&self, email: Uuid) -> Result<bool, Error> {
+        loop {
+            let Some((wrapped, revision)) = self.keys.get(email).await? else { return Ok(false) };
+            let Some(again) = self.keyring.rewrap_key(&wrapped)? else { return Ok(false) };
+            if self.keys.replace(email, revision, &again).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The emails that have a data key.
+    pub async fn emails(&self) -> Result<BoxStream<'static, Result<Uuid, Error>>, Error> {
+        self.keys.emails().await
+    }
+}
+
+/// The name of a content's object.
+fn object(email: Uuid, cipher: &Cipher, digest: &str) -> String {
+    format!("{email}.{}", cipher.name(digest))
+}
+
+fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Store { what, source: Box::new(source) }
 }
 
 /// The digest of a content, as it is named.

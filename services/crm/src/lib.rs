@@ -1,7 +1,8 @@
 //! The crm role: the built-in record store behind `crm.proto`.
 //!
 //! Records and email activities are aggregates of the journal; what is served is a view folded from it ([`store`]).
-//! Bodies, originals and attachments are kept by their digest in the object store ([`content`]). A connector for another
+//! Bodies, originals and attachments are kept in the object store, encrypted under a key of each email ([`content`]), so that a person can be
+//! erased (`erase`). A connector for another
 //! CRM implements the same gRPC service and takes this role's place.
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use postroad_proto::crm::v1::crm_service_server::{CrmServiceServer, SERVICE_NAME
 use postroad_rig::{Context, Error};
 
 pub mod content;
+mod erase;
 mod matching;
 mod outbox;
 mod page;
@@ -22,6 +24,7 @@ mod service;
 pub mod store;
 mod wire;
 
+pub use erase::Eraser;
 pub use promote::Limits;
 pub use service::Service;
 
@@ -46,7 +49,12 @@ pub async fn run(context: Context) -> Result<(), Error> {
             CRM.outbox_emails.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
     });
-    let contents = content::Contents::new(Arc::new(objects));
+    let keys = content::KeyBucket::open(&context.nats, context.config.nats.replicas)
+        .await
+        .map_err(|error| Error::Fault(error.report()))?;
+    let contents = content::Contents::new(Arc::new(objects), Arc::new(keys), Arc::clone(&context.keyring));
+    let eraser = Eraser::new(context.journal.clone(), Arc::clone(&store), contents.clone());
+    context.tasks.spawn("erasures", eraser.sweep(context.shutdown.clone()));
     let config = &context.config.crm;
     let limits = Limits {
         message: config.max_message_bytes,

@@ -71,8 +71,9 @@ where
     S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
 {
     let email = store.read(|view| checked(header, view, limits, now)).map_err(Broken::from)?;
-    promote::keep(contents, &email, Pieces::after_header(pieces)).await?;
     let id = email.id;
+    let chest = contents.chest(id).await?;
+    promote::keep(contents, Some(&chest), &email, Pieces::after_header(pieces)).await?;
     promote::decide(journal, store, actor, id, &Command::Queue(Box::new(email)), now).await?;
     Ok(id)
 }

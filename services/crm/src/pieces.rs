@@ -58,6 +58,14 @@ impl<S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Unpin> Piece
         Part { pieces: self, field, content, read: 0, digest: Sha256::new(), is_verified: false, broken: None }
     }
 
+    /// Reads what is not wanted, so that the sender is not cut off.
+    pub async fn drain(&mut self) -> Result<(), Broken> {
+        while let Some(request) = self.requests.next().await {
+            request.map_err(|status| Broken::Lost(Box::new(status)))?;
+        }
+        Ok(())
+    }
+
     /// Checks that nothing follows the last content.
     pub async fn end(mut self) -> Result<(), Broken> {
         let has_more = std::future::poll_fn(|context| self.poll_fill(context)).await?;

@@ -1,7 +1,8 @@
 //! Promotion: a message becomes an email activity, once, however often and from wherever it is sent (INV-2).
 //!
 //! Contents are stored first, the commit comes last: an activity never names content that is not there. A crash in between
-//! leaves content that the next attempt finds again by its digest.
+//! leaves content that the next attempt finds again by its email and digest. What concerns an erased person is neither stored nor committed; where
+//! the erasure comes in between, the commit meets the tombstone, and what was stored is destroyed.
 
 use std::collections::HashSet;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, EmailAddress, Refusal,
     email::{self, Command, Direction, Email, Event, Promote, Role, Rules},
+    fault::Code,
     record,
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
@@ -18,7 +20,7 @@ use postroad_proto::crm::v1::PromoteEmailRequest;
 use uuid::Uuid;
 
 use crate::{
-    content::{self, Contents},
+    content::{self, Chest, Contents},
     pieces::{Broken, Pieces},
     store::Store,
     wire,
@@ -36,6 +38,9 @@ pub enum Error {
     /// The commit failed.
     #[error("the activity was not recorded")]
     Journal(#[source] ExecuteError<Refusal>),
+    /// It concerns a person who was erased.
+    #[error("the message concerns a person who was erased")]
+    Erased,
 }
 
 /// A promoted message.
@@ -67,25 +72,44 @@ pub async fn promote<S>(
 where
     S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
 {
-    let (header, pieces) = Pieces::begin(requests).await?;
+    let (header, mut pieces) = Pieces::begin(requests).await?;
     let (mut wanted, new_sender) = wire::promotion(header, limits.message).map_err(Broken::from)?;
     for attachment in &mut wanted.email.attachments {
         attachment.omission = limits.attachments.omission(&attachment.name, attachment.content.size);
     }
-    keep(contents, &wanted.email, pieces).await?;
+    identify(&mut wanted.email, store);
+    let id = wanted.email.id;
+    if store.read(|view| view.was_erased(id) || view.concerns_erased(&wanted.email, now)) {
+        pieces.drain().await?;
+        return Err(Error::Erased);
+    }
+    // An activity that is there has its contents.
+    let is_known = store.read(|view| view.activity(id).is_some());
+    let chest = if is_known { None } else { Some(contents.chest(id).await?) };
+    keep(contents, chest.as_ref(), &wanted.email, pieces).await?;
     if let Some(sender) = &new_sender {
         create_sender(journal, store, actor, sender, &mut wanted.email).await?;
     }
-    store.read(|view| {
-        let message_id = wanted.email.message_id.as_deref().unwrap_or_default();
-        // An email that the CRM sent itself is found again in Sent Items; it keeps its id.
-        if wanted.email.direction == Direction::Outgoing
-            && let Some(known) = view.by_message_id(Direction::Outgoing, message_id)
-        {
-            wanted.email.id = known;
-        }
-    });
-    commit(journal, store, actor, wanted, now).await
+    identify(&mut wanted.email, store);
+    let email = wanted.email.clone();
+    let promoted = commit(journal, store, actor, wanted, now).await;
+    let is_erased = |error: &Error| matches!(error, Error::Journal(ExecuteError::Refused(refusal)) if refusal.code == Code::EmailErased);
+    let is_unused = promoted.as_ref().is_err_and(is_erased) || email.id != id;
+    if chest.is_some() && is_unused {
+        let digests = email.contents().map(|content| content.digest.as_str());
+        contents.destroy(id, digests, |digest| store.read(|view| view.holder(digest).is_some())).await?;
+    }
+    promoted.map_err(|error| if is_erased(&error) { Error::Erased } else { error })
+}
+
+/// An email that the CRM sent itself is found again in Sent Items; it keeps its id.
+fn identify(email: &mut Email, store: &Store) {
+    let message_id = email.message_id.as_deref().unwrap_or_default();
+    if email.direction == Direction::Outgoing
+        && let Some(known) = store.read(|view| view.by_message_id(Direction::Outgoing, message_id))
+    {
+        email.id = known;
+    }
 }
 
 /// Creates the contact or lead of a sender whom nobody knows, unless a record has the address by now. Its id is derived from the address,
@@ -114,8 +138,13 @@ async fn create_sender(
     Ok(())
 }
 
-/// Stores the contents of an email, in the order in which they come.
-pub async fn keep<S>(contents: &Contents, email: &Email, mut pieces: Pieces<S>) -> Result<(), Error>
+/// Stores the contents of an email, in the order in which they come; without a chest they are only checked.
+pub async fn keep<S>(
+    contents: &Contents,
+    chest: Option<&Chest>,
+    email: &Email,
+    mut pieces: Pieces<S>,
+) -> Result<(), Error>
 where
     S: Stream<Item = Result<PromoteEmailRequest, tonic::Status>> + Send + Unpin,
 {
@@ -123,10 +152,9 @@ where
     let omitted = omitted(email);
     for (field, content) in wire::contents(email) {
         let mut part = pieces.next(&field, content);
-        let stored = if omitted.contains(&field) {
-            tokio::io::copy(&mut part, &mut tokio::io::sink()).await.map(drop).map_err(content::Error::Read)
-        } else {
-            contents.store(content, &mut part).await
+        let stored = match chest.filter(|_| !omitted.contains(&field)) {
+            Some(chest) => contents.store(chest, content, &mut part).await,
+            None => tokio::io::copy(&mut part, &mut tokio::io::sink()).await.map(drop).map_err(content::Error::Read),
         };
         if let Some(broken) = part.broken() {
             return Err(broken.into());
@@ -169,8 +197,8 @@ pub async fn decide(
     now: Timestamp,
 ) -> Result<Vec<Event>, Error> {
     let mut known = store.read(|view| view.activity(id)).map_or_else(
-        || Snapshot { state: None, sequence: 0 },
-        |row| Snapshot { state: Some(row.activity.clone()), sequence: row.sequence },
+        || Snapshot { state: email::State::Absent, sequence: 0 },
+        |row| Snapshot { state: email::State::Live(Box::new(row.activity.clone())), sequence: row.sequence },
     );
     let done = journal
         .execute_on::<Rules>(id, actor, &mut known, |state| Rules::decide(state, command, &now))

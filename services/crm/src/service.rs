@@ -1,19 +1,22 @@
 //! The calls of `CrmService`.
 
+mod privacy;
+
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use postroad_core::{Refusal, email, fault::Code, organization, record, refusal::within};
 use postroad_journal::Journal;
 use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::{
-    ClaimEmailRequest, ClaimEmailResponse, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse,
-    GetSettingsRequest, GetSettingsResponse, ImposeRegardingRequest, ImposeRegardingResponse, ListOutboxRequest,
-    ListOutboxResponse, ListQueueItemsRequest, ListQueueItemsResponse, ListRecordsRequest, ListRecordsResponse,
-    MatchEmailRequest, MatchEmailResponse, OutboxEmail, PromoteEmailRequest, PromoteEmailResponse, PromoteHeader,
-    QueueItem, ReadContentRequest, ReadContentResponse, ReportDeliveryRequest, ReportDeliveryResponse,
-    ResendEmailRequest, ResendEmailResponse, SaveRecordRequest, SaveRecordResponse, SaveSettingsRequest,
-    SaveSettingsResponse, SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest, SendEmailResponse,
-    SetRegardingRequest, SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse, WatchOutboxRequest,
-    WatchOutboxResponse, crm_service_server::CrmService, promote_email_request, send_email_request,
+    ClaimEmailRequest, ClaimEmailResponse, ErasePersonRequest, ErasePersonResponse, GetEmailRequest, GetEmailResponse,
+    GetRecordRequest, GetRecordResponse, GetSettingsRequest, GetSettingsResponse, ImposeRegardingRequest,
+    ImposeRegardingResponse, ListOutboxRequest, ListOutboxResponse, ListQueueItemsRequest, ListQueueItemsResponse,
+    ListRecordsRequest, ListRecordsResponse, MatchEmailRequest, MatchEmailResponse, OutboxEmail, PromoteEmailRequest,
+    PromoteEmailResponse, PromoteHeader, QueueItem, ReadContentRequest, ReadContentResponse, ReportDeliveryRequest,
+    ReportDeliveryResponse, ResealContentKeysRequest, ResealContentKeysResponse, ResendEmailRequest,
+    ResendEmailResponse, SaveRecordRequest, SaveRecordResponse, SaveSettingsRequest, SaveSettingsResponse,
+    SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest, SendEmailResponse, SetRegardingRequest,
+    SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse, WatchOutboxRequest, WatchOutboxResponse,
+    crm_service_server::CrmService, promote_email_request, send_email_request,
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     content::{self, Contents},
+    erase::Eraser,
     matching, outbox, page,
     pieces::Broken,
     promote::{self, Limits, Promoted},
@@ -42,6 +46,7 @@ pub struct Service {
     journal: Journal,
     store: Arc<Store>,
     contents: Contents,
+    eraser: Eraser,
     limits: Arc<Limits>,
     shutdown: CancellationToken,
 }
@@ -55,17 +60,22 @@ impl Service {
         limits: Limits,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { journal, store, contents, limits: Arc::new(limits), shutdown }
+        let eraser = Eraser::new(journal.clone(), Arc::clone(&store), contents.clone());
+        Self { journal, store, contents, eraser, limits: Arc::new(limits), shutdown }
     }
 
-    /// Promotes what a stream carries, on behalf of `actor`.
-    async fn promote<S>(&self, actor: postroad_journal::Actor, requests: S) -> Result<Promoted, Status>
+    /// Promotes what a stream carries, on behalf of `actor`; `None` where it concerns an erased person.
+    async fn promote<S>(&self, actor: postroad_journal::Actor, requests: S) -> Result<Option<Promoted>, Status>
     where
         S: Stream<Item = Result<PromoteEmailRequest, Status>> + Send + Unpin,
     {
         let by = (&actor, clock::now());
         let promoted = promote::promote(&self.journal, &self.store, &self.contents, by, (requests, &self.limits)).await;
-        promoted.map_err(failed)
+        match promoted {
+            Ok(promoted) => Ok(Some(promoted)),
+            Err(promote::Error::Erased) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     async fn decide(&self, actor: &postroad_journal::Actor, id: Uuid, command: email::Command) -> Result<(), Status> {
@@ -159,9 +169,17 @@ impl CrmService for Service {
         request: Request<Streaming<PromoteEmailRequest>>,
     ) -> Result<Response<PromoteEmailResponse>, Status> {
         let actor = actor::of(&request);
-        let Promoted { id, created } = Box::pin(self.promote(actor, request.into_inner())).await?;
-        CRM.promotions.with_label_values(&[if created { "created" } else { "known" }]).inc();
-        Ok(Response::new(PromoteEmailResponse { email_id: id.to_string(), created }))
+        let promoted = Box::pin(self.promote(actor, request.into_inner())).await?;
+        let (answer, result) = match promoted {
+            Some(Promoted { id, created }) => {
+                let answer =
+                    PromoteEmailResponse { email_id: id.to_string(), created, ..PromoteEmailResponse::default() };
+                (answer, if created { "created" } else { "known" })
+            }
+            None => (PromoteEmailResponse { erased: true, ..PromoteEmailResponse::default() }, "erased"),
+        };
+        CRM.promotions.with_label_values(&[result]).inc();
+        Ok(Response::new(answer))
     }
 
     async fn get_email(&self, request: Request<GetEmailRequest>) -> Result<Response<GetEmailResponse>, Status> {
@@ -169,6 +187,9 @@ impl CrmService for Service {
         let wanted = request.email.trim();
         if email::normalized(wanted).is_empty() {
             return Err(status::refused(&Refusal::new(Code::FieldRequired, "email", "is required")));
+        }
+        if Uuid::parse_str(wanted).is_ok_and(|id| self.store.read(|view| view.was_erased(id))) {
+            return Err(failed(promote::Error::Erased));
         }
         let found = self.store.read(|view| {
             let by_id = Uuid::parse_str(wanted).ok().and_then(|id| view.activity(id));
@@ -362,18 +383,41 @@ impl CrmService for Service {
         &self,
         request: Request<ReadContentRequest>,
     ) -> Result<Response<Self::ReadContentStream>, Status> {
-        let digest = request.into_inner().digest;
+        let ReadContentRequest { digest, email_id } = request.into_inner();
         if !content::is_digest(&digest) {
             let refusal = Refusal::new(Code::ValueOutOfRange, "digest", "is not a SHA-256 in lower-case hexadecimal");
             return Err(status::refused(&refusal));
         }
-        let opened = self.contents.open(&digest).await.map_err(|error| unavailable(&error))?;
+        let given = wire::maybe_id("email_id", &email_id).map_err(|refusal| status::refused(&refusal))?;
+        // Older callers do not say whose it is.
+        let email = given.or_else(|| self.store.read(|view| view.holder(&digest)));
+        let email = email.ok_or_else(|| missing("digest", &digest))?;
+        let opened = self.contents.open(email, &digest).await.map_err(|error| unavailable(&error))?;
         let reader = opened.ok_or_else(|| missing("digest", &digest))?;
         let pieces = ReaderStream::with_capacity(reader, PIECE).map(|piece| match piece {
             Ok(piece) => Ok(ReadContentResponse { piece: piece.into() }),
             Err(error) => Err(unavailable(&content::Error::Read(error))),
         });
         Ok(Response::new(pieces.boxed()))
+    }
+
+    type ErasePersonStream = BoxStream<'static, Result<ErasePersonResponse, Status>>;
+
+    async fn erase_person(
+        &self,
+        request: Request<ErasePersonRequest>,
+    ) -> Result<Response<Self::ErasePersonStream>, Status> {
+        let actor = actor::of(&request);
+        privacy::erase(self.eraser.clone(), &self.store, actor, request.get_ref()).map(Response::new)
+    }
+
+    type ResealContentKeysStream = BoxStream<'static, Result<ResealContentKeysResponse, Status>>;
+
+    async fn reseal_content_keys(
+        &self,
+        _: Request<ResealContentKeysRequest>,
+    ) -> Result<Response<Self::ResealContentKeysStream>, Status> {
+        privacy::reseal(self.contents.clone()).await.map(Response::new)
     }
 }
 
@@ -382,6 +426,9 @@ fn failed(error: promote::Error) -> Status {
         promote::Error::Broken(Broken::Refused(refusal)) => status::refused(&refusal),
         promote::Error::Broken(Broken::Lost(status)) => *status,
         promote::Error::Contents(error) => unavailable(&error),
+        promote::Error::Erased => {
+            status::refused(&Refusal::new(Code::EmailErased, "email", "concerned a person who was erased"))
+        }
         promote::Error::Journal(error) => status::journal(error),
     }
 }

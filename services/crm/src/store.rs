@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use postroad_core::email;
+use postroad_core::{email, record};
 use postroad_journal::{Followed, Journal, Kind};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ mod search;
 mod view;
 
 pub use search::{Found, Wanted};
-pub use view::{Answering, Position, Row, Smart, View, sender_of};
+pub use view::{Answering, Person, Position, Row, Smart, View, sender_of};
 
 /// How long an answer waits for the view to show what it has just written.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl Default for Store {
 impl Store {
     /// Folds the journal into the view until shutdown.
     pub async fn follow(self: Arc<Self>, journal: Journal, shutdown: CancellationToken) -> Result<(), Infallible> {
-        let mut commits = journal.follow(&[Kind::Record, Kind::Email, Kind::Organization]);
+        let mut commits = journal.follow(&[Kind::Record, Kind::Email, Kind::Organization, Kind::Erasure]);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -62,12 +62,22 @@ impl Store {
                 return;
             }
             Followed::Record(id, commit) => {
-                self.write(|view| view.record(id, &commit.events));
+                let is_deleted = matches!(commit.events.last(), Some(record::Event::Deleted));
+                self.write(|view| {
+                    if is_deleted && view.by_id(id).is_some() {
+                        view.record_erased(id, commit.sequence);
+                    }
+                    view.record(id, &commit.events);
+                });
                 commit.sequence
             }
             Followed::Email(id, commit) => {
                 self.write(|view| view.email(id, commit.sequence, &commit.events));
                 self.tell_queued(id, &commit.events);
+                commit.sequence
+            }
+            Followed::Erasure(id, commit) => {
+                self.write(|view| view.erasure(id, &commit.events));
                 commit.sequence
             }
             Followed::Organization(commit) => {
@@ -116,6 +126,16 @@ impl Store {
     /// Looks at the view. Short looks only: writing waits for them.
     pub fn read<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         look(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Nothing is left of an erased activity.
+    pub fn finished(&self, id: uuid::Uuid) {
+        self.write(|view| view.finished(id));
+    }
+
+    /// Nothing is left of a deleted record.
+    pub fn record_finished(&self, id: uuid::Uuid) {
+        self.write(|view| view.record_finished(id));
     }
 
     fn write(&self, change: impl FnOnce(&mut View)) {

@@ -61,6 +61,8 @@ pub trait Backend: Send + Sync {
     async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError>;
     /// Commits of a subject after a sequence, the oldest first.
     async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
+    /// Deletes the commit at a sequence and overwrites what it held; one that is gone is no error.
+    async fn erase(&self, sequence: u64) -> Result<(), Error>;
     /// The commit at a sequence.
     async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error>;
     /// Which journal it is, and how far it goes.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use postroad_core::{
-    Aggregate, email as core_email,
+    Aggregate, email as core_email, erasure as core_erasure,
     fault::{Code, Report},
     mailbox as core_mailbox, name as core_name, notification as core_notification, organization as core_organization,
     profile as core_profile, record as core_record,
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::Kind;
 
 mod email;
+mod erasure;
 mod look;
 mod mailbox;
 mod name;
@@ -58,6 +59,7 @@ recorded!(core_email::Rules, Email, email);
 recorded!(core_notification::Rules, Notification, notification);
 recorded!(core_name::Rules, Name, name);
 recorded!(core_organization::Rules, Organization, organization);
+recorded!(core_erasure::Rules, Erasure, erasure);
 
 pub(crate) fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }

@@ -21,6 +21,8 @@ pub enum Kind {
     Name,
     /// The organization's settings.
     Organization,
+    /// Erased persons.
+    Erasure,
 }
 
 /// Who did something: an administrator, or a role.
@@ -64,8 +66,16 @@ pub struct Commit<E> {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Profile, Self::Mailbox, Self::Record, Self::Email, Self::Notification, Self::Name, Self::Organization];
+    pub const ALL: [Self; 8] = [
+        Self::Profile,
+        Self::Mailbox,
+        Self::Record,
+        Self::Email,
+        Self::Notification,
+        Self::Name,
+        Self::Organization,
+        Self::Erasure,
+    ];
 
     /// The token in subjects.
     pub const fn token(self) -> &'static str {
@@ -77,6 +87,7 @@ impl Kind {
             Self::Notification => "notification",
             Self::Name => "name",
             Self::Organization => "organization",
+            Self::Erasure => "erasure",
         }
     }
 

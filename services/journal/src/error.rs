@@ -23,6 +23,14 @@ pub enum Error {
         /// Its size.
         size: usize,
     },
+    /// A commit that is to be erased could not be.
+    #[error("the commit at {sequence} could not be deleted: {why}")]
+    Undeletable {
+        /// Which.
+        sequence: u64,
+        /// Why.
+        why: String,
+    },
     /// A stored commit cannot be read: it was written by a newer version, or damaged.
     #[error("the commit at {sequence} of {subject} cannot be read by this version")]
     Unreadable {
@@ -40,6 +48,7 @@ impl Error {
             Self::Unreachable(_) | Self::TooLarge { .. } => Code::JournalUnavailable,
             Self::TooOld { .. } => Code::NatsTooOld,
             Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
+            Self::Undeletable { .. } => Code::ErasureIncomplete,
             Self::Unreadable { .. } => Code::JournalNewer,
         };
         Report::new(code, self.to_string())

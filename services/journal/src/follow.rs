@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use postroad_core::{email, mailbox, name, notification, organization, profile, record};
+use postroad_core::{email, erasure, mailbox, name, notification, organization, profile, record};
 use postroad_metric::journal::JOURNAL;
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub enum Followed {
     Name(Uuid, Commit<name::Event>),
     /// The organization's settings changed.
     Organization(Commit<organization::Event>),
+    /// A person was erased.
+    Erasure(Uuid, Commit<erasure::Event>),
     /// A commit that this version cannot read, or a later one of the same aggregate: what it says would be folded onto a state that lacks
     /// what the unreadable one said. The aggregate is to be let alone until this process is of the newer version too.
     Unreadable {
@@ -104,6 +106,7 @@ fn known(kind: Kind, id: Uuid, stored: &Stored) -> Option<Followed> {
         Kind::Email => commit::<email::Rules>(stored).map(|commit| Followed::Email(id, commit)),
         Kind::Notification => commit::<notification::Rules>(stored).map(|commit| Followed::Notification(id, commit)),
         Kind::Organization => commit::<organization::Rules>(stored).map(Followed::Organization),
+        Kind::Erasure => commit::<erasure::Rules>(stored).map(|commit| Followed::Erasure(id, commit)),
         Kind::Name => commit::<name::Rules>(stored).map(|commit| Followed::Name(id, commit)),
     };
     followed.ok()

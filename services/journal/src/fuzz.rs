@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use postroad_core::{email, mailbox, name, notification, organization, profile, record};
+use postroad_core::{email, erasure, mailbox, name, notification, organization, profile, record};
 use postroad_proto::journal::v1 as stored;
 use prost::Message as _;
 use uuid::Uuid;
@@ -32,6 +32,7 @@ pub fn commit(bytes: &[u8]) {
     read::<notification::Rules>(&events);
     read::<name::Rules>(&events);
     read::<organization::Rules>(&events);
+    read::<erasure::Rules>(&events);
 }
 
 fn read<A: Recorded>(events: &[stored::event::Event])

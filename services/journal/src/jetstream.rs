@@ -57,7 +57,8 @@ impl Jetstream {
             discard: DiscardPolicy::New,
             duplicate_window: Duration::from_secs(120),
             allow_direct: true,
-            deny_delete: true,
+            // Only what belongs to an erased person is ever deleted; who may do so is NATS's permissions' to say.
+            deny_delete: false,
             deny_purge: true,
             ..Config::default()
         };
@@ -114,6 +115,16 @@ impl Backend for Jetstream {
             }
         }
         Ok(commits)
+    }
+
+    async fn erase(&self, sequence: u64) -> Result<(), Error> {
+        match self.stream.delete_message(sequence).await {
+            Ok(_) => Ok(()),
+            Err(error) => match found(self.stream.direct_get(sequence).await)? {
+                None => Ok(()),
+                Some(_) => Err(Error::Undeletable { sequence, why: error.to_string() }),
+            },
+        }
     }
 
     async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {

@@ -5,6 +5,7 @@
 //!
 //! - [`Journal`]: load, execute, follow; over JetStream or in memory, with one contract suite over both
 //! - [`Recorded`]: how the events of each aggregate are stored (`codec`)
+//! - erasing ([`Journal::erase_before`]): the only deletion there is
 //! - [`sealing`]: passwords under a key of the deployment
 //! - [`leases`]: who owns what, for so long
 //! - snapshots ([`Journal::keep`], [`Journal::kept`]): views to start from
@@ -12,6 +13,7 @@
 mod backend;
 mod codec;
 mod commit;
+mod erase;
 mod error;
 mod execute;
 mod follow;

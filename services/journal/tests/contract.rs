@@ -52,6 +52,7 @@ contract! {
     history_comes_in_pages
     followers_get_everything_in_order
     a_snapshot_is_replaced_and_followed_on_from
+    what_is_erased_is_gone_and_the_rest_is_as_it_was
 }
 
 async fn connect(nats: &Nats) -> Journal {
@@ -224,4 +225,27 @@ async fn a_killed_server_costs_a_follower_nothing() {
     let history: Vec<u64> =
         journal.history::<Rules>(ADA, 0, 100).await.unwrap().iter().map(|commit| commit.sequence).collect();
     assert_eq!(history, wanted, "nothing is stored twice");
+}
+
+async fn what_is_erased_is_gone_and_the_rest_is_as_it_was(journal: Journal) {
+    save(&journal, ADA, "Ada").await;
+    let other = save(&journal, BEN, "Ben").await;
+    save(&journal, ADA, "Augusta").await;
+    let gone = journal.execute::<Rules>(ADA, &actor(), &Command::Delete, |_| ()).await.unwrap().sequence;
+    assert_eq!(journal.erase_before(Kind::Record, ADA, gone).await.unwrap(), 2);
+    assert_eq!(journal.erase_before(Kind::Record, ADA, gone).await.unwrap(), 0, "repeating does nothing");
+    let left = journal.history::<Rules>(ADA, 0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|commit| commit.sequence).collect::<Vec<_>>(), [gone]);
+    assert!(journal.at::<Rules>(1).await.unwrap().is_none());
+    let followed: Vec<_> = journal.follow(&[Kind::Record]).take(3).collect().await;
+    assert!(
+        matches!(
+            &followed[..],
+            [Followed::Record(BEN, first), Followed::Record(ADA, second), Followed::CaughtUp]
+                if first.sequence == other && second.sequence == gone
+        ),
+        "{followed:?}"
+    );
+    // The tombstone is what the next commit follows.
+    assert!(save(&journal, ADA, "Ada again").await > gone);
 }

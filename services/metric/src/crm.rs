@@ -11,7 +11,8 @@ pub static CRM: LazyLock<Crm> = LazyLock::new(Crm::new);
 
 /// Activities.
 pub struct Crm {
-    /// Messages that were brought, by `result`: `created`, or `known` where another mailbox had brought it before.
+    /// Messages that were brought, by `result`: `created`, `known` where another mailbox had brought it before, or `erased`
+    /// where it concerns an erased person.
     pub promotions: IntCounterVec,
     /// Bytes of contents that were brought with them.
     pub content: IntCounter,
@@ -23,7 +24,7 @@ impl Crm {
     fn new() -> Self {
         let this = Self::made();
         // What has not happened yet is told as none, so that the first time is an increase.
-        ["created", "known"].iter().for_each(|result| drop(this.promotions.with_label_values(&[result])));
+        ["created", "known", "erased"].iter().for_each(|result| drop(this.promotions.with_label_values(&[result])));
         this
     }
 
@@ -31,7 +32,7 @@ impl Crm {
         Self {
             promotions: counters(
                 "postroad_crm_promotions_total",
-                "Messages that became activities, or were known already.",
+                "Messages that became activities, were known already, or concern an erased person.",
                 &["result"],
             ),
             content: counter("postroad_crm_content_bytes_total", "Bytes of contents that were brought with messages."),

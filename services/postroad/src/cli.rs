@@ -5,8 +5,8 @@ use postroad_rig::Role;
 
 use crate::{
     command::{
-        activity, alert, config, doctor, email, fault, health, key, locate, mailbox, organization, profile, queue,
-        record, rules, server, sync, top,
+        activity, alert, config, doctor, email, fault, health, key, locate, mailbox, organization, person, profile,
+        queue, record, rules, server, sync, top,
     },
     failure::{Exit, Failure},
     role,
@@ -74,6 +74,8 @@ enum Command {
     Rules(rules::Group),
     /// Settings of the organization
     Organization(organization::Group),
+    /// What is held about a person: export and erasure
+    Person(person::Group),
     /// Users, queues, contacts, accounts and leads of the CRM
     Record(record::Group),
     /// Alerts about profiles and mailboxes; with --config FILE and no subcommand, run the alert role
@@ -129,6 +131,7 @@ impl Cli {
             Command::Queue(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Rules(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Organization(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Command::Person(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
             Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
             Command::Health(health) => Box::pin(health.run(&global)).await,

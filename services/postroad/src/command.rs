@@ -11,6 +11,7 @@ pub mod key;
 pub mod locate;
 pub mod mailbox;
 pub mod organization;
+pub mod person;
 pub mod profile;
 pub mod queue;
 pub mod record;

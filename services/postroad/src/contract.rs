@@ -48,6 +48,8 @@ described! {
     mailbox::v1::TimelineEntry = "postroad.mailbox.v1.TimelineEntry";
     crm::v1::Record = "postroad.crm.v1.Record";
     crm::v1::Email = "postroad.crm.v1.Email";
+    crm::v1::ErasePersonResponse = "postroad.crm.v1.ErasePersonResponse";
+    crm::v1::ResealContentKeysResponse = "postroad.crm.v1.ResealContentKeysResponse";
     crm::v1::QueueItem = "postroad.crm.v1.QueueItem";
     sync::v1::MessageVerdict = "postroad.sync.v1.MessageVerdict";
     sync::v1::TryRulesResponse = "postroad.sync.v1.TryRulesResponse";

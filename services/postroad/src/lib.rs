@@ -12,6 +12,7 @@ mod cli;
 mod command;
 mod connection;
 mod contract;
+mod core_file;
 mod failure;
 mod output;
 mod role;
@@ -26,6 +27,7 @@ use crate::{
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    core_file::forbid();
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -123,7 +123,7 @@ fn any(type_url: String, message: &impl prost::Message) -> prost_types::Any {
 
 fn grpc_code(code: Code) -> tonic::Code {
     match code {
-        Code::NotFound => tonic::Code::NotFound,
+        Code::NotFound | Code::EmailErased => tonic::Code::NotFound,
         Code::CallerUnknown | Code::AccessTokenRefused => tonic::Code::Unauthenticated,
         Code::AccessDenied => tonic::Code::PermissionDenied,
         Code::CallUnknown => tonic::Code::Unimplemented,

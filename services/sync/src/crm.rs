@@ -24,6 +24,8 @@ pub enum Refused {
     Message(Report),
     /// It does not answer; it would take no message.
     Unavailable(Report),
+    /// The message concerns a person who was erased.
+    Erased,
 }
 
 impl Refused {
@@ -31,6 +33,7 @@ impl Refused {
     pub fn report(self) -> Report {
         match self {
             Self::Message(report) | Self::Unavailable(report) => report,
+            Self::Erased => Report::new(Code::EmailErased, ""),
         }
     }
 }
@@ -123,8 +126,8 @@ pub trait Crm: Send + Sync {
     async fn has(&self, email_id: Uuid) -> Result<bool, Refused>;
     /// Whether a record is there.
     async fn has_record(&self, record_id: Uuid) -> Result<bool, Refused>;
-    /// The content of a body or attachment.
-    async fn content(&self, digest: &str) -> Result<Bytes, Refused>;
+    /// The content of a body or attachment of an email.
+    async fn content(&self, email_id: &str, digest: &str) -> Result<Bytes, Refused>;
 }
 
 /// Nothing that could be cured by trying the message again.

@@ -145,6 +145,7 @@ pub const fn why(reason: &Reason) -> &'static str {
         Reason::BeforeProcessEmailFrom(_) => "before_process_email_from",
         Reason::NotEmail(_) => "not_email",
         Reason::Gone => "gone",
+        Reason::Erased => "erased",
     }
 }
 

@@ -128,14 +128,14 @@ impl<L: Ledger> Outbox<'_, L> {
         }
         let email = match self.crm.claim(queued, &message_id).await {
             Ok(email) => email,
-            Err(Refused::Message(report)) => return self.fail(email_id, report).await.map(|()| None),
             Err(Refused::Unavailable(report)) => return Err(Stopped::Crm(report)),
+            Err(refused) => return self.fail(email_id, refused.report()).await.map(|()| None),
         };
         let composed = compose(self.crm, &email, mailbox.settings.address.as_str(), self.settings).await;
         let (draft, attachments) = match composed {
             Ok(composed) => composed,
-            Err(Refused::Message(report)) => return self.fail(email_id, report).await.map(|()| None),
             Err(Refused::Unavailable(report)) => return Err(Stopped::Crm(report)),
+            Err(refused) => return self.fail(email_id, refused.report()).await.map(|()| None),
         };
         let mut made = match self.exchange.make_draft(&draft).await.map_err(Stopped::Exchange)? {
             Ok(made) => made,
@@ -221,7 +221,8 @@ impl<L: Ledger> Outbox<'_, L> {
             Ok(()) => {}
             Err(Refused::Unavailable(report)) => return Err(Stopped::Crm(report)),
             // The CRM knows better, or has lost the email: nothing is gained by telling it for ever.
-            Err(Refused::Message(report)) => {
+            Err(refused) => {
+                let report = refused.report();
                 tracing::warn!(%email_id, detail = report.detail, "the CRM does not take what became of an email");
             }
         }

@@ -15,7 +15,7 @@ use postroad_rig::clock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{crm::Refused, lock::lock, worker::Worker};
+use crate::{lock::lock, worker::Worker};
 
 /// The outboxes of a worker's mailboxes.
 pub struct Outboxes {
@@ -101,7 +101,8 @@ async fn listen(worker: &Worker) {
                 }
                 UNABLE
             }
-            Err(Refused::Unavailable(report) | Refused::Message(report)) => {
+            Err(refused) => {
+                let report = refused.report();
                 tracing::debug!(detail = report.detail, "the CRM is not heard");
                 RETRY
             }

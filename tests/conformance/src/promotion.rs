@@ -48,8 +48,8 @@ pub async fn without_id(stage: &Stage) -> Result<(), Trouble> {
     ensure(first.1 && again == (first.0.clone(), false), || format!("first {first:?}, then {again:?}"))
 }
 
-async fn read(stage: &Stage, digest: &str) -> Result<Vec<u8>, tonic::Status> {
-    let request = ReadContentRequest { digest: digest.to_owned() };
+async fn read(stage: &Stage, email_id: &str, digest: &str) -> Result<Vec<u8>, tonic::Status> {
+    let request = ReadContentRequest { digest: digest.to_owned(), email_id: email_id.to_owned() };
     let pieces: Vec<_> = stage.crm().read_content(request).await?.into_inner().try_collect().await?;
     Ok(pieces.into_iter().flat_map(|piece| piece.piece).collect())
 }
@@ -71,8 +71,8 @@ pub async fn contents(stage: &Stage) -> Result<(), Trouble> {
     let attachment = email.attachments.first().cloned().unwrap_or_default();
     ensure(attachment.inline && attachment.content_id == "logo@x", || "the Content-Id is lost".to_owned())?;
     let digest = attachment.content.unwrap_or_default().digest;
-    ensure(read(stage, &digest).await? == file, || "the attachment is another one".to_owned())?;
-    let text = read(stage, &email.text.unwrap_or_default().digest).await?;
+    ensure(read(stage, &id, &digest).await? == file, || "the attachment is another one".to_owned())?;
+    let text = read(stage, &id, &email.text.unwrap_or_default().digest).await?;
     ensure(text == b"Hello", || "the text is another one".to_owned())
 }
 

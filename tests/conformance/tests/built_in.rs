@@ -4,11 +4,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use conformance::Outcome;
-use postroad_crm::{
-    Limits, Service,
-    content::{Contents, Memory},
-    store::Store,
-};
+use postroad_crm::{Limits, Service, content::Contents, store::Store};
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::crm_service_server::CrmServiceServer;
 use postroad_rig::{Tasks, caller::Introduction};
@@ -23,7 +19,7 @@ async fn serve(most: u64, shutdown: &CancellationToken) -> String {
     store.caught_up().await;
     let limits =
         Limits { message: most, attachments: postroad_core::email::Limits { bytes: most, blocked: Vec::new() } };
-    let service = Service::new(journal, store, Contents::new(Arc::new(Memory::default())), limits, shutdown.clone());
+    let service = Service::new(journal, store, Contents::memory().unwrap(), limits, shutdown.clone());
     let server = CrmServiceServer::new(service).max_decoding_message_size(4 * 1024 * 1024);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

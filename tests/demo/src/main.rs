@@ -1,23 +1,12 @@
 //! `cargo demo`: the whole of Postroad on one machine, in front of a fake Exchange of three regions and twelve mailboxes.
 //!
 //! Roles are processes of their own, the wire is real: NATS, TLS, SMTP. Nothing is left behind.
-#![expect(clippy::disallowed_methods, reason = "a program for people: it reads the clock and spawns freely")]
-
-mod cast;
-mod figures;
-mod play;
-mod screen;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use system::{Deployment, Options, Role, SetUp, activities::Activities};
-
-use crate::{
-    figures::{Figures, Summary},
-    play::{Error, Play},
-    screen::Screen,
-};
+use demo::Screen;
+use system::{Deployment, Extras, Options};
 
 const HELP: &str = "\
 Starts nats-server (fetched if none of 2.12 or newer is installed), every role of Postroad as a process of its own, a mail \
@@ -41,9 +30,10 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(arguments());
     let screen = Screen::new(arguments.json);
+    let options = Options { figures: true, ..Options::default() };
     // Dropping the deployment ends every process that was started.
     let performed = tokio::select! {
-        performed = perform(screen) => performed,
+        performed = demo::perform(screen, options, Extras::default()) => performed,
         () = interrupted() => {
             screen.say("stopped before the end; nothing is left behind");
             return ExitCode::from(1);
@@ -74,29 +64,6 @@ fn arguments() -> Vec<std::ffi::OsString> {
     arguments
 }
 
-async fn perform(screen: Screen) -> Result<(Deployment, Summary), Error> {
-    screen.act("Everything starts");
-    screen.say("building postroad, looking for nats-server 2.12 or newer (fetched by pip if there is none)");
-    let organization = cast::organization();
-    let account = cast::account(&organization);
-    let deployment = Deployment::start(organization, Options { figures: true, ..Options::default() }).await?;
-    screen.good(format_args!("nats-server, mockex, a mail relay and the roles {} serve", roles()));
-    let figures = Figures::default();
-    let set_up = SetUp { deployment: &deployment, profile: cast::PROFILE, account, owner: cast::OWNER };
-    let play = Play { deployment: &deployment, screen, figures: figures.clone() };
-    if let Err(error) = play.perform(&set_up).await {
-        for role in Role::ALL {
-            screen.say(format_args!("the end of the log of {}:", role.name()));
-            screen.quote(&deployment.log(role));
-        }
-        return Err(error);
-    }
-    let found = Activities::read(&deployment).await?;
-    let summary = figures.summary(&found, deployment.relay.mails().len());
-    conclude(&summary, screen);
-    Ok((deployment, summary))
-}
-
 /// Stays up if that is wanted, and stops everything; says whether every role ended by itself.
 async fn end(mut deployment: Deployment, arguments: &Arguments, screen: Screen) -> bool {
     if !arguments.once {
@@ -113,15 +80,6 @@ async fn end(mut deployment: Deployment, arguments: &Arguments, screen: Screen) 
             false
         }
     }
-}
-
-fn conclude(summary: &Summary, screen: Screen) {
-    screen.act("In the end");
-    let Summary { delivered, tracked, duplicates, missing, alert_mails, .. } = summary;
-    let line = format!(
-        "{delivered} messages delivered, {tracked} in the CRM, {duplicates} duplicates, {missing} missing, {alert_mails} alert mails"
-    );
-    if summary.is_exact() { screen.good(line) } else { screen.bad(line) }
 }
 
 async fn stay(deployment: &Deployment, screen: Screen) {
@@ -148,10 +106,6 @@ async fn stay(deployment: &Deployment, screen: Screen) {
     screen.say(format_args!("Prometheus finds /metrics at {}", targets.join(", ")));
     interrupted().await;
     screen.say("stopping; nothing is left behind");
-}
-
-fn roles() -> String {
-    Role::ALL.map(Role::name).join(", ")
 }
 
 /// Ctrl-C, or SIGTERM.

@@ -230,6 +230,11 @@ impl Deployment {
         self.folder.path().join("postroad.toml")
     }
 
+    /// The folder with configuration, keys and logs.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// The executable.
     pub fn postroad(&self) -> &std::path::Path {
         &self.postroad

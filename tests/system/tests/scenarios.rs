@@ -4,6 +4,7 @@
 mod scenarios {
     pub mod acceptance;
     pub mod bad_input;
+    pub mod erasure;
     pub mod failures;
     pub mod locating;
     pub mod main_job;

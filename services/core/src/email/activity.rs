@@ -29,6 +29,8 @@ pub enum Event {
     Reported { attempt: u32, status: Status, failure: String, failure_code: String, at: Timestamp },
     /// It waits to be sent again.
     Resent { attempt: u32, at: Timestamp },
+    /// A person whom it concerned was erased: nothing of it is kept, and it does not come back.
+    Erased { at: Timestamp },
 }
 
 /// A message to be promoted.
@@ -61,10 +63,31 @@ pub enum Command {
     Report { attempt: u32, status: Status, failure: String, failure_code: String },
     /// Wait to be sent again.
     Resend,
+    /// Be nothing any more, for good; not while it is being sent.
+    Erase,
 }
 
-/// `None` until it is promoted or queued.
-pub type State = Option<Activity>;
+/// What it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Neither promoted nor queued.
+    #[default]
+    Absent,
+    /// An activity.
+    Live(Box<Activity>),
+    /// Erased for good.
+    Erased,
+}
+
+impl State {
+    /// The activity, if it is one.
+    pub const fn live(&self) -> Option<&Activity> {
+        match self {
+            Self::Live(activity) => Some(activity),
+            Self::Absent | Self::Erased => None,
+        }
+    }
+}
 
 /// The aggregate.
 pub struct Rules;
@@ -77,89 +100,110 @@ impl Aggregate for Rules {
     type Refusal = Refusal;
 
     fn decide(state: &State, command: &Command, now: &Timestamp) -> Result<Vec<Event>, Refusal> {
-        let missing = || Refusal::new(Code::NotFound, "email", "does not exist");
-        match command {
-            Command::Promote(wanted) => Ok(promote(state.as_ref(), wanted, *now)),
-            Command::Untrack { mailbox_id } => {
-                let sources = &state.as_ref().ok_or_else(missing)?.sources;
-                let is_tracked = sources.iter().any(|one| one.mailbox_id == *mailbox_id && !one.is_untracked);
-                let (mailbox_id, at) = (*mailbox_id, *now);
-                Ok(is_tracked.then_some(Event::Untracked { mailbox_id, at }).into_iter().collect())
-            }
-            Command::SetRegarding { regarding_id } => {
-                let known = state.as_ref().ok_or_else(missing)?.email.regarding_id;
-                let (regarding_id, at) = (*regarding_id, *now);
-                Ok((known != regarding_id).then_some(Event::RegardingSet { regarding_id, at }).into_iter().collect())
-            }
-            Command::Queue(email) => match state {
-                // Asked again with the same id: it is queued already.
-                Some(known) if known.email.delivery.is_some() => Ok(Vec::new()),
-                Some(_) => Err(Refusal::new(Code::StateConflict, "request_id", "is the id of another email")),
-                None => Ok(vec![Event::Queued { email: email.clone(), at: *now }]),
-            },
-            Command::Claim { attempt, message_id, token } => {
-                let (email, delivery) = delivery(state.as_ref(), *attempt)?;
-                match delivery.status {
-                    Status::PendingSend if delivery.send_after.is_some_and(|at| *now < at) => {
-                        Err(Refusal::new(Code::StateConflict, "email_id", "is to be sent later"))
-                    }
-                    Status::PendingSend => {
-                        let token = if email.tracking_token.is_empty() { token } else { &email.tracking_token };
-                        let (attempt, message_id, token) = (*attempt, message_id.clone(), token.clone());
-                        Ok(vec![Event::Claimed { attempt, message_id, token, at: *now }])
-                    }
-                    Status::Sending => Ok(Vec::new()),
-                    Status::Sent | Status::Failed => {
-                        Err(Refusal::new(Code::StateConflict, "email_id", "is not waiting to be sent"))
-                    }
-                }
-            }
-            Command::Report { attempt, status, failure, failure_code } => {
-                let (_, delivery) = delivery(state.as_ref(), *attempt)?;
-                // Tried again by itself: only the reason is new.
-                let is_status_known = *status == Status::PendingSend || delivery.status == *status;
-                let is_known =
-                    is_status_known && delivery.failure == *failure && delivery.failure_code == *failure_code;
-                // What was sent stays sent, whoever says something else later.
-                if is_known || delivery.status == Status::Sent {
-                    return Ok(Vec::new());
-                }
-                let (attempt, status) = (*attempt, *status);
-                let (failure, failure_code) = (failure.clone(), failure_code.clone());
-                Ok(vec![Event::Reported { attempt, status, failure, failure_code, at: *now }])
-            }
-            Command::Resend => {
-                let activity = state.as_ref().ok_or_else(missing)?;
-                match &activity.email.delivery {
-                    Some(Delivery { status: Status::Failed, attempt, .. }) => {
-                        Ok(vec![Event::Resent { attempt: attempt + 1, at: *now }])
-                    }
-                    _ => Err(Refusal::new(
-                        Code::StateConflict,
-                        "email_id",
-                        "did not fail: only failed email is sent again",
-                    )),
-                }
-            }
+        match state {
+            State::Absent => decide(None, command, now),
+            State::Live(activity) => decide(Some(activity), command, now),
+            State::Erased => decide_erased(command),
         }
     }
 
     fn evolve(state: State, event: &Event) -> State {
+        let new = |email: &Email, sources, promoted_at| {
+            State::Live(Box::new(Activity { email: email.clone(), sources, promoted_at, queues: Vec::new() }))
+        };
         match (state, event) {
-            (None, Event::Promoted { email, source, at }) => Some(Activity {
-                email: (**email).clone(),
-                sources: vec![source.clone()],
-                promoted_at: *at,
-                queues: Vec::new(),
-            }),
-            (None, Event::Queued { email, at }) => {
-                Some(Activity { email: (**email).clone(), sources: Vec::new(), promoted_at: *at, queues: Vec::new() })
-            }
-            (Some(mut activity), event) => {
+            (State::Erased, _) | (_, Event::Erased { .. }) => State::Erased,
+            (State::Absent, Event::Promoted { email, source, at }) => new(email, vec![source.clone()], *at),
+            (State::Absent, Event::Queued { email, at }) => new(email, Vec::new(), *at),
+            (State::Live(mut activity), event) => {
                 apply(&mut activity, event);
-                Some(activity)
+                State::Live(activity)
             }
-            (None, _) => None,
+            (State::Absent, _) => State::Absent,
+        }
+    }
+}
+
+/// What is repeated about an erased activity is done already; what would need it is refused.
+fn decide_erased(command: &Command) -> Result<Vec<Event>, Refusal> {
+    match command {
+        Command::Erase | Command::Untrack { .. } | Command::SetRegarding { .. } | Command::Report { .. } => {
+            Ok(Vec::new())
+        }
+        Command::Promote(_) | Command::Queue(_) | Command::Claim { .. } | Command::Resend => {
+            Err(Refusal::new(Code::EmailErased, "email", "was erased with a person whom it concerned"))
+        }
+    }
+}
+
+fn decide(state: Option<&Activity>, command: &Command, now: &Timestamp) -> Result<Vec<Event>, Refusal> {
+    let missing = || Refusal::new(Code::NotFound, "email", "does not exist");
+    match command {
+        Command::Promote(wanted) => Ok(promote(state, wanted, *now)),
+        Command::Untrack { mailbox_id } => {
+            let sources = &state.ok_or_else(missing)?.sources;
+            let is_tracked = sources.iter().any(|one| one.mailbox_id == *mailbox_id && !one.is_untracked);
+            let (mailbox_id, at) = (*mailbox_id, *now);
+            Ok(is_tracked.then_some(Event::Untracked { mailbox_id, at }).into_iter().collect())
+        }
+        Command::SetRegarding { regarding_id } => {
+            let known = state.ok_or_else(missing)?.email.regarding_id;
+            let (regarding_id, at) = (*regarding_id, *now);
+            Ok((known != regarding_id).then_some(Event::RegardingSet { regarding_id, at }).into_iter().collect())
+        }
+        Command::Queue(email) => match state {
+            // Asked again with the same id: it is queued already.
+            Some(known) if known.email.delivery.is_some() => Ok(Vec::new()),
+            Some(_) => Err(Refusal::new(Code::StateConflict, "request_id", "is the id of another email")),
+            None => Ok(vec![Event::Queued { email: email.clone(), at: *now }]),
+        },
+        Command::Claim { attempt, message_id, token } => {
+            let (email, delivery) = delivery(state, *attempt)?;
+            match delivery.status {
+                Status::PendingSend if delivery.send_after.is_some_and(|at| *now < at) => {
+                    Err(Refusal::new(Code::StateConflict, "email_id", "is to be sent later"))
+                }
+                Status::PendingSend => {
+                    let token = if email.tracking_token.is_empty() { token } else { &email.tracking_token };
+                    let (attempt, message_id, token) = (*attempt, message_id.clone(), token.clone());
+                    Ok(vec![Event::Claimed { attempt, message_id, token, at: *now }])
+                }
+                Status::Sending => Ok(Vec::new()),
+                Status::Sent | Status::Failed => {
+                    Err(Refusal::new(Code::StateConflict, "email_id", "is not waiting to be sent"))
+                }
+            }
+        }
+        Command::Report { attempt, status, failure, failure_code } => {
+            let (_, delivery) = delivery(state, *attempt)?;
+            // Tried again by itself: only the reason is new.
+            let is_status_known = *status == Status::PendingSend || delivery.status == *status;
+            let is_known = is_status_known && delivery.failure == *failure && delivery.failure_code == *failure_code;
+            // What was sent stays sent, whoever says something else later.
+            if is_known || delivery.status == Status::Sent {
+                return Ok(Vec::new());
+            }
+            let (attempt, status) = (*attempt, *status);
+            let (failure, failure_code) = (failure.clone(), failure_code.clone());
+            Ok(vec![Event::Reported { attempt, status, failure, failure_code, at: *now }])
+        }
+        Command::Erase => {
+            let activity = state.ok_or_else(missing)?;
+            if activity.email.delivery.as_ref().is_some_and(|delivery| delivery.status.is_waiting()) {
+                return Err(Refusal::new(Code::StateConflict, "email", "is being sent; erase it when that has ended"));
+            }
+            Ok(vec![Event::Erased { at: *now }])
+        }
+        Command::Resend => {
+            let activity = state.ok_or_else(missing)?;
+            match &activity.email.delivery {
+                Some(Delivery { status: Status::Failed, attempt, .. }) => {
+                    Ok(vec![Event::Resent { attempt: attempt + 1, at: *now }])
+                }
+                _ => {
+                    Err(Refusal::new(Code::StateConflict, "email_id", "did not fail: only failed email is sent again"))
+                }
+            }
         }
     }
 }
@@ -210,7 +254,7 @@ fn apply(activity: &mut Activity, event: &Event) {
             }
         }
         Event::RegardingSet { regarding_id, .. } => activity.email.regarding_id = *regarding_id,
-        Event::Queued { .. } => {}
+        Event::Queued { .. } | Event::Erased { .. } => {}
         Event::Claimed { message_id, token, at, .. } => {
             activity.email.message_id = Some(message_id.clone());
             activity.email.tracking_token.clone_from(token);
@@ -242,195 +286,4 @@ fn apply(activity: &mut Activity, event: &Event) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::email::{Direction, activity_id};
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    fn email() -> Email {
-        Email {
-            id: activity_id(Some("<a@x>"), ""),
-            direction: Direction::Incoming,
-            message_id: Some("<a@x>".into()),
-            in_reply_to: None,
-            references: Vec::new(),
-            conversation_index: Vec::new(),
-            correlation: None,
-            subject: "Hello".into(),
-            sent_at: None,
-            received_at: None,
-            parties: Vec::new(),
-            text: None,
-            html: None,
-            mime: None,
-            attachments: Vec::new(),
-            display_html: None,
-            is_subject_changed: false,
-            regarding_id: None,
-            owner_id: None,
-            accepted_by: String::new(),
-            tracking_token: String::new(),
-            delivery: None,
-        }
-    }
-
-    fn outgoing() -> Email {
-        let delivery = Delivery {
-            status: Status::PendingSend,
-            attempt: 1,
-            send_after: None,
-            queued_at: NOW,
-            sending_mailbox: "ada@contoso.example".into(),
-            failure: String::new(),
-            failure_code: String::new(),
-        };
-        Email { direction: Direction::Outgoing, message_id: None, delivery: Some(delivery), ..email() }
-    }
-
-    fn promote(mailbox: u128, queues: &[u128]) -> Promote {
-        let source = Source {
-            mailbox_id: Uuid::from_u128(mailbox),
-            mailbox_address: "a@x".into(),
-            folder_id: String::new(),
-            is_untracked: false,
-        };
-        let queues = queues.iter().copied().map(Uuid::from_u128).collect();
-        Promote { email: email(), source, queues, adds_queue_items: false }
-    }
-
-    fn done(state: State, command: Command) -> State {
-        let events = Rules::decide(&state, &command, &NOW).unwrap();
-        Rules::fold(state, &events)
-    }
-
-    fn claim(attempt: u32) -> Command {
-        Command::Claim { attempt, message_id: format!("<{attempt}@x>"), token: "CRM:0001001".into() }
-    }
-
-    fn report(attempt: u32, status: Status) -> Command {
-        Command::Report { attempt, status, failure: "why".into(), failure_code: "CODE".into() }
-    }
-
-    fn status(state: &State) -> Status {
-        state.as_ref().unwrap().email.delivery.as_ref().unwrap().status
-    }
-
-    /// Spec §12, check 12: the same message in three mailboxes is one record.
-    #[test]
-    fn check_12_promoting_again_adds_the_mailbox_and_nothing_else() {
-        let mut state = None;
-        for mailbox in [1, 1, 2, 3, 2] {
-            state = done(state, Command::Promote(Box::new(promote(mailbox, &[]))));
-        }
-        assert_eq!(state.unwrap().sources.len(), 3);
-    }
-
-    #[test]
-    fn a_queue_gets_one_item() {
-        let state = done(None, Command::Promote(Box::new(promote(1, &[7]))));
-        let again = Promote { adds_queue_items: true, ..promote(2, &[7, 8]) };
-        let state = done(state, Command::Promote(Box::new(again)));
-        let state = done(state, Command::Promote(Box::new(promote(3, &[9]))));
-        let queues: Vec<_> = state.unwrap().queues.iter().map(|(queue, _)| queue.as_u128()).collect();
-        assert_eq!(queues, [7, 8]);
-    }
-
-    #[test]
-    fn untracking_keeps_the_activity_and_tracking_again_undoes_it() {
-        let state = done(None, Command::Promote(Box::new(promote(1, &[]))));
-        let state = done(state, Command::Untrack { mailbox_id: Uuid::from_u128(1) });
-        assert!(state.as_ref().unwrap().sources[0].is_untracked);
-        let state = done(state, Command::Promote(Box::new(promote(1, &[]))));
-        assert!(!state.unwrap().sources[0].is_untracked);
-    }
-
-    #[test]
-    fn claiming_twice_keeps_message_id_and_token() {
-        let state = done(None, Command::Queue(Box::new(outgoing())));
-        let state = done(state, claim(1));
-        let other = Command::Claim { attempt: 1, message_id: "<other@x>".into(), token: "CRM:0001002".into() };
-        let state = done(state, other);
-        let email = state.unwrap().email;
-        assert_eq!((email.message_id.as_deref(), email.tracking_token.as_str()), (Some("<1@x>"), "CRM:0001001"));
-    }
-
-    #[test]
-    fn what_was_sent_stays_sent() {
-        let state = done(None, Command::Queue(Box::new(outgoing())));
-        let state = done(done(state, claim(1)), report(1, Status::Sent));
-        let state = done(state, report(1, Status::Failed));
-        assert_eq!(status(&state), Status::Sent);
-        assert!(Rules::decide(&state, &claim(1), &NOW).is_err());
-        assert!(Rules::decide(&state, &Command::Resend, &NOW).is_err());
-    }
-
-    #[test]
-    fn failed_email_is_sent_again_as_another_attempt_with_its_token() {
-        let state = done(done(None, Command::Queue(Box::new(outgoing()))), claim(1));
-        let state = done(state, report(1, Status::PendingSend));
-        assert_eq!(status(&state), Status::Sending);
-        let state = done(done(state, report(1, Status::Failed)), Command::Resend);
-        assert!(Rules::decide(&state, &report(1, Status::Sent), &NOW).is_err());
-        let other = Command::Claim { attempt: 2, message_id: "<2@x>".into(), token: "CRM:0001009".into() };
-        let email = done(state, other).unwrap().email;
-        assert_eq!((email.message_id.as_deref(), email.tracking_token.as_str()), (Some("<2@x>"), "CRM:0001001"));
-    }
-
-    #[test]
-    fn delayed_email_waits() {
-        let later = Timestamp::from_second(60).unwrap();
-        let mut email = outgoing();
-        email.delivery.as_mut().unwrap().send_after = Some(later);
-        let state = done(None, Command::Queue(Box::new(email)));
-        assert!(Rules::decide(&state, &claim(1), &NOW).is_err());
-        assert!(Rules::decide(&state, &claim(1), &later).is_ok());
-    }
-
-    #[test]
-    fn a_tracked_folder_imposes_what_it_regards() {
-        let state = done(None, Command::Promote(Box::new(promote(1, &[]))));
-        let mut moved = promote(1, &[]);
-        moved.source.folder_id = "F".into();
-        moved.email.regarding_id = Some(Uuid::from_u128(5));
-        let state = done(state, Command::Promote(Box::new(moved)));
-        assert_eq!(state.unwrap().email.regarding_id, Some(Uuid::from_u128(5)));
-    }
-
-    fn any_command() -> impl Strategy<Value = Command> {
-        prop_oneof![
-            (1_u128..4, prop::collection::vec(1_u128..4, 0..3), any::<bool>()).prop_map(|(mailbox, queues, adds)| {
-                Command::Promote(Box::new(Promote { adds_queue_items: adds, ..promote(mailbox, &queues) }))
-            }),
-            (1_u128..4).prop_map(|mailbox| Command::Untrack { mailbox_id: Uuid::from_u128(mailbox) }),
-            prop::option::of(1_u128..4).prop_map(|id| Command::SetRegarding { regarding_id: id.map(Uuid::from_u128) }),
-            Just(Command::Queue(Box::new(outgoing()))),
-            (1_u32..3).prop_map(claim),
-            (1_u32..3, prop::sample::select(vec![Status::Sent, Status::Failed, Status::PendingSend]))
-                .prop_map(|(attempt, status)| report(attempt, status)),
-            Just(Command::Resend),
-        ]
-    }
-
-    proptest! {
-        /// Whoever repeats what he has no answer to changes nothing by it; only queueing again is another attempt.
-        #[test]
-        fn every_command_is_idempotent(commands in prop::collection::vec(any_command(), 0..40)) {
-            let mut state = None;
-            for command in commands {
-                let Ok(events) = Rules::decide(&state, &command, &NOW) else { continue };
-                state = Rules::fold(state, &events);
-                match (&command, Rules::decide(&state, &command, &NOW)) {
-                    (Command::Resend, again) => prop_assert!(again.is_err()),
-                    (_, again) => prop_assert!(again.is_ok_and(|events| events.is_empty())),
-                }
-                let activity = state.as_ref().unwrap();
-                let mailboxes: BTreeSet<_> =
-                    activity.sources.iter().map(|source| source.mailbox_id).collect();
-                prop_assert_eq!(mailboxes.len(), activity.sources.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -476,4 +476,12 @@ rows! {
         "A sealed credential needs a sealing key that is not configured"
         "The key was removed, or never given to this process, before everything sealed with it was sealed anew"
         "Restore the key with the id named in the detail (sealing.former_keys, or the keys' directory) and run: postroad key reseal. If it is gone for good, enter the passwords of the profiles and mailboxes named again";
+    EmailErased "EMAIL_ERASED" Permanent Input Administrator OnChange
+        "The email was erased with a person whom it concerned"
+        "Somebody ran postroad person erase for the sender or a recipient; nothing of the email is kept"
+        "Nothing to do; it does not come back";
+    ErasureIncomplete "ERASURE_INCOMPLETE" Transient Deployment Operator Growing
+        "What is left of erased email could not be deleted from the journal"
+        "NATS does not answer, or the stream forbids deletion because a version before erasure made it"
+        "Make NATS answer; the crm role tries again each minute. A stream with deny_delete has to be made anew from a backup without that setting";
 }

@@ -32,7 +32,7 @@ pub enum Reconsidered {
 pub fn reconsider(verdict: &Verdict, trial: &Trial<'_>) -> Reconsidered {
     let kept = matches!(
         verdict.decision,
-        Decision::NotTracked(Reason::NotEmail(_) | Reason::Gone | Reason::InvalidForward)
+        Decision::NotTracked(Reason::NotEmail(_) | Reason::Gone | Reason::InvalidForward | Reason::Erased)
             | Decision::Undeliverable { .. }
     );
     if kept {

@@ -215,6 +215,7 @@ pub fn reason_sentence(reason: &Reason) -> String {
         Reason::BeforeProcessEmailFrom(from) => format!("it was received before Process Email From, {from}"),
         Reason::NotEmail(class) => format!("it is no email but an item of class {class}"),
         Reason::Gone => "it was deleted or moved before it could be read".to_owned(),
+        Reason::Erased => "it concerns a person who was erased, and is of before that".to_owned(),
     }
 }
 
@@ -355,6 +356,7 @@ mod tests {
     #[case(Reason::BeforeProcessEmailFrom(Timestamp::UNIX_EPOCH), "before Process Email From, 1970-01-01")]
     #[case(Reason::NotEmail("IPM.Post".into()), "class IPM.Post")]
     #[case(Reason::Gone, "deleted or moved")]
+    #[case(Reason::Erased, "a person who was erased")]
     fn each_reason_is_told(#[case] reason: Reason, #[case] told: &str) {
         let item = Item { id: "a".into(), message_id: Some("<a@x>".into()), received: None };
         let decision = Decision::NotTracked(reason);

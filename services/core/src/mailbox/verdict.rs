@@ -44,6 +44,8 @@ pub enum Reason {
     NotEmail(String),
     /// It was deleted or moved away before it could be read.
     Gone,
+    /// It concerns a person who was erased.
+    Erased,
 }
 
 impl From<Rejection> for Reason {

@@ -2,11 +2,11 @@
 
 use async_nats::jetstream::{
     self,
-    object_store::{Config, GetErrorKind, InfoErrorKind, ObjectStore, PutErrorKind},
+    object_store::{Config, DeleteErrorKind, GetErrorKind, InfoErrorKind, ObjectStore, PutErrorKind},
 };
 use async_trait::async_trait;
 
-use super::{Error, Objects, Reader};
+use super::{Error, Objects, Reader, failed};
 
 /// The name of the bucket.
 const NAME: &str = "content";
@@ -25,7 +25,9 @@ impl Bucket {
         }
         let config = Config {
             bucket: NAME.to_owned(),
-            description: Some("bodies, originals and attachments of email activities, by SHA-256".to_owned()),
+            description: Some(
+                "bodies, originals and attachments of email activities, encrypted under a key of each".to_owned(),
+            ),
             num_replicas: replicas,
             ..Config::default()
         };
@@ -61,6 +63,14 @@ impl Objects for Bucket {
         }
     }
 
+    async fn remove(&self, name: &str) -> Result<(), Error> {
+        match self.store.delete(name).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == DeleteErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("removing an object", error)),
+        }
+    }
+
     async fn open(&self, name: &str) -> Result<Option<Box<Reader<'static>>>, Error> {
         match self.store.get(name).await {
             Ok(object) => Ok(Some(Box::new(object))),
@@ -68,8 +78,4 @@ impl Objects for Bucket {
             Err(error) => Err(failed("opening an object", error)),
         }
     }
-}
-
-fn failed(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Store { what, source: Box::new(source) }
 }

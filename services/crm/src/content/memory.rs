@@ -33,6 +33,11 @@ impl Objects for Memory {
         Ok(())
     }
 
+    async fn remove(&self, name: &str) -> Result<(), Error> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
+    }
+
     async fn open(&self, name: &str) -> Result<Option<Box<Reader<'static>>>, Error> {
         Ok(self.get(name).map(|bytes| Box::new(std::io::Cursor::new(bytes)) as Box<Reader<'static>>))
     }

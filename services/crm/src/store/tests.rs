@@ -277,7 +277,8 @@ proptest! {
         let (mut running, mut histories) = (View::default(), Vec::<(Uuid, u64, Vec<email::Event>)>::new());
         for (sequence, (number, choice, mailbox)) in (1_u64..).zip(choices) {
             let id = Uuid::from_u128(number);
-            let state = running.activity(id).map(|row| row.activity.clone());
+            let live = |row: Arc<Row>| email::State::Live(Box::new(row.activity.clone()));
+            let state = running.activity(id).map_or(email::State::Absent, live);
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(i64::try_from(sequence).unwrap());
             let decided = email::Rules::decide(&state, &command(number, choice, mailbox), &now);
             let events = decided.unwrap_or_default();

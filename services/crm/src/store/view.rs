@@ -17,8 +17,11 @@ use postroad_core::{
 use uuid::Uuid;
 
 mod answering;
+mod erased;
 
 pub use answering::{Answering, Smart};
+use erased::Erased;
+pub use erased::Person;
 
 /// The most records that are told of one address (crm.proto).
 const MOST_CANDIDATES: usize = 100;
@@ -94,6 +97,7 @@ pub struct View {
     senders: HashMap<Uuid, (u64, u64)>,
     entries: BTreeMap<String, String>,
     settings: Settings,
+    erased: Erased,
 }
 
 impl View {
@@ -143,7 +147,12 @@ impl View {
         if let Some(before) = &before {
             self.unlink(before);
         }
-        let Some(activity) = email::Rules::fold(before, events) else { return };
+        let state = before.map_or(email::State::Absent, |activity| email::State::Live(Box::new(activity)));
+        let activity = match email::Rules::fold(state, events) {
+            email::State::Live(activity) => *activity,
+            email::State::Absent => return,
+            email::State::Erased => return self.erase(id, sequence),
+        };
         self.link(&activity);
         self.count_token(&activity, events);
         let position = Position::of(&activity);

@@ -54,6 +54,7 @@ pub fn encode(event: &Event) -> Stored {
                 failure_code: failure_code.clone(),
             })
         }
+        Event::Erased { at } => Stored::EmailErased(stored::EmailErased { at: Some(time(*at)) }),
         Event::Resent { attempt, at } => {
             Stored::EmailResent(stored::EmailResent { at: Some(time(*at)), attempt: *attempt })
         }
@@ -106,6 +107,7 @@ pub fn decode(id: Uuid, event: Stored) -> Option<Event> {
             failure_code: event.failure_code,
             at: at(event.at)?,
         },
+        Stored::EmailErased(event) => Event::Erased { at: at(event.at)? },
         Stored::EmailResent(event) => Event::Resent { attempt: event.attempt, at: at(event.at)? },
         _ => return None,
     })

@@ -267,6 +267,7 @@ fn write_reason(reason: &Reason) -> stored::NotTracked {
         Reason::Protected => plain(8),
         Reason::InvalidForward => plain(9),
         Reason::NotForwarded => plain(10),
+        Reason::Erased => plain(11),
     }
 }
 
@@ -283,6 +284,7 @@ fn read_reason(not: stored::NotTracked) -> Option<Reason> {
         8 => Reason::Protected,
         9 => Reason::InvalidForward,
         10 => Reason::NotForwarded,
+        11 => Reason::Erased,
         _ => return None,
     })
 }

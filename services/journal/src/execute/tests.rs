@@ -37,6 +37,10 @@ impl Backend for Lossy {
         self.log.read(subject, after, limit).await
     }
 
+    async fn erase(&self, sequence: u64) -> Result<(), Error> {
+        self.log.erase(sequence).await
+    }
+
     async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {
         self.log.at(sequence).await
     }

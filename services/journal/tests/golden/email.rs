@@ -102,6 +102,7 @@ pub fn samples() -> Vec<Sample> {
         event("email_amended_regarding_nothing", Event::RegardingSet { regarding_id: None, at: at(5) }),
         event("email_queued", Event::Queued { email: Box::new(queued()), at: at(3) }),
         event("email_claimed", claimed),
+        event("email_erased", Event::Erased { at: at(7) }),
         event("email_resent", Event::Resent { attempt: 3, at: at(6) }),
     ];
     samples.extend(reported);

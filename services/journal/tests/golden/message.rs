@@ -156,6 +156,7 @@ fn not_tracked() -> Vec<Verdict> {
         Reason::BeforeProcessEmailFrom(at(-3)),
         Reason::NotEmail("IPM.Post".into()),
         Reason::Gone,
+        Reason::Erased,
     ];
     reasons.map(|reason| verdict("n", Decision::NotTracked(reason), None)).into()
 }

@@ -1,6 +1,7 @@
 //! Records, notifications, names and settings.
 
 use postroad_core::{
+    erasure,
     fault::Code,
     name,
     notification::{self, Evidence, Hour},
@@ -16,6 +17,7 @@ pub fn samples() -> Vec<Sample> {
     samples.extend(notifications());
     samples.push(sample::<name::Rules>("name_claimed", name::Event::Claimed { holder: OTHER }));
     samples.push(sample::<name::Rules>("name_released", name::Event::Released));
+    samples.push(sample::<erasure::Rules>("person_erased", erasure::Event::PersonErased { at: at(1) }));
     let entries = [("track-sent-items".to_owned(), "no".to_owned())].into_iter().collect();
     samples.push(sample::<organization::Rules>("organization_changed", organization::Event { entries }));
     samples

@@ -1,13 +1,14 @@
 //! `postroad activity`: email activities, and what was decided about messages.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
+use postroad_core::fault::Code;
 use postroad_proto::{
     crm::v1::{Email, GetEmailRequest, SearchEmailsRequest},
-    sync::v1::ExplainMessageRequest,
+    sync::v1::{ExplainMessageRequest, MessageVerdict},
 };
-use postroad_rig::Role;
+use postroad_rig::{Role, status};
 
 use crate::{
     connection::pages,
@@ -17,6 +18,8 @@ use crate::{
 
 mod read;
 mod view;
+
+pub use read::pieces;
 
 /// Email activities: what became of messages
 #[derive(Args, Debug)]
@@ -128,11 +131,28 @@ async fn show(session: &mut Session, email: String) -> Result<Exit, Failure> {
 async fn explain(session: &mut Session, message_id: String) -> Result<Exit, Failure> {
     let request = ExplainMessageRequest { message_id: message_id.clone() };
     let failed = session.connection.failed(Role::Sync);
-    let verdicts = session.connection.sync()?.explain_message(request).await.map_err(failed)?.into_inner().verdicts;
+    let answer = session.connection.sync()?.explain_message(request).await.map_err(failed)?;
+    let mut verdicts = answer.into_inner().verdicts;
+    tell_erased(session, &mut verdicts).await?;
     if session.output.is_json() {
         session.output.messages(&verdicts)?;
     } else {
         view::verdicts(&mut session.output, &message_id, &verdicts)?;
     }
     Ok(if verdicts.is_empty() { Exit::Failed } else { Exit::Success })
+}
+
+/// The verdicts say what was decided then; an activity may have been erased since.
+async fn tell_erased(session: &Session, verdicts: &mut [MessageVerdict]) -> Result<(), Failure> {
+    let ids: BTreeSet<String> = verdicts.iter().map(|verdict| verdict.email_id.clone()).collect();
+    for email_id in ids.into_iter().filter(|id| !id.is_empty()) {
+        let asked = session.connection.crm()?.get_email(GetEmailRequest { email: email_id.clone() }).await;
+        let Some(fault) = asked.err().as_ref().and_then(status::fault_of) else { continue };
+        if fault.code == Code::EmailErased.name() {
+            for verdict in verdicts.iter_mut().filter(|verdict| verdict.email_id == email_id) {
+                verdict.sentence.push_str(" Since then the activity was erased, with a person whom it concerned.");
+            }
+        }
+    }
+    Ok(())
 }

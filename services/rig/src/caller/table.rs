@@ -101,7 +101,8 @@ pub const fn row(rpc: Rpc) -> Rule {
             | Profile::AssignProfile
             | Profile::TestSettings
             | Profile::ReleaseHost
-            | Profile::WithdrawHost => ADMINISTER,
+            | Profile::WithdrawHost
+            | Profile::ResealPasswords => ADMINISTER,
         },
         Rpc::Mailbox(rpc) => match rpc {
             Mailbox::GetMailbox | Mailbox::ListMailboxes | Mailbox::SummarizeMailboxes | Mailbox::ListTimeline => {
@@ -145,7 +146,9 @@ pub const fn row(rpc: Rpc) -> Rule {
             Crm::ResendEmail | Crm::SetRegarding => OPERATE,
             // The contents of people's mail, and mail in their names.
             Crm::ReadContent => ADMINISTER.or_roles(&[Role::Sync]),
-            Crm::SendEmail | Crm::SaveSettings | Crm::SaveRecord => ADMINISTER,
+            Crm::SendEmail | Crm::SaveSettings | Crm::SaveRecord | Crm::ErasePerson | Crm::ResealContentKeys => {
+                ADMINISTER
+            }
             Crm::MatchEmail
             | Crm::PromoteEmail
             | Crm::UntrackEmail

@@ -69,6 +69,9 @@ impl Crm for CrmServiceClient<Introduced> {
         let parts = std::iter::once(PromoteEmailRequest { part: Some(Part::Header(header)) }).chain(pieces);
         let answer = self.clone().promote_email(futures::stream::iter(parts.collect::<Vec<_>>())).await;
         let answer = answer.map_err(|error| refused(&error))?.into_inner();
+        if answer.erased {
+            return Err(Refused::Erased);
+        }
         Ok((wire::id(&answer.email_id)?, answer.created))
     }
 
@@ -161,8 +164,8 @@ impl Crm for CrmServiceClient<Introduced> {
         }
     }
 
-    async fn content(&self, digest: &str) -> Result<Bytes, Refused> {
-        let request = ReadContentRequest { digest: digest.to_owned() };
+    async fn content(&self, email_id: &str, digest: &str) -> Result<Bytes, Refused> {
+        let request = ReadContentRequest { digest: digest.to_owned(), email_id: email_id.to_owned() };
         let mut pieces = self.clone().read_content(request).await.map_err(|error| refused(&error))?.into_inner();
         let mut content = BytesMut::new();
         while let Some(piece) = pieces.message().await.map_err(|error| silent(&error))? {

@@ -202,6 +202,10 @@ fn refusal(item: Item, facts: Option<Facts>, refused: Refused) -> Result<ItemOut
             Ok(ItemOutcome { facts: facts.map(Box::new), ..ItemOutcome::new(item, ItemResult::Failed(report)) })
         }
         Refused::Unavailable(report) => Err(Stop::Fault(report)),
+        Refused::Erased => {
+            let result = ItemResult::Skipped(Reason::Erased);
+            Ok(ItemOutcome { facts: facts.map(Box::new), ..ItemOutcome::new(item, result) })
+        }
     }
 }
 

@@ -28,13 +28,13 @@ pub async fn compose(
     own: &str,
     settings: &Settings,
 ) -> Result<(NewDraft, Vec<NewAttachment>), Refused> {
-    let text = content(crm, email.text.as_ref()).await?;
-    let html = content(crm, email.html.as_ref()).await?;
+    let text = content(crm, &email.id, email.text.as_ref()).await?;
+    let html = content(crm, &email.id, email.html.as_ref()).await?;
     let mut within = Vec::new();
     let mut later = Vec::new();
     let mut room = IN_MESSAGE;
     for attachment in &email.attachments {
-        let file = file(crm, attachment).await?;
+        let file = file(crm, &email.id, attachment).await?;
         match room.checked_sub(file.content.len()) {
             Some(left) => {
                 room = left;
@@ -63,24 +63,28 @@ fn malformed(detail: impl Into<String>) -> Refused {
     Refused::Message(Report::new(Code::RecipientInvalid, detail))
 }
 
-async fn content(crm: &dyn Crm, content: Option<&postroad_proto::crm::v1::Content>) -> Result<Option<String>, Refused> {
+async fn content(
+    crm: &dyn Crm,
+    email_id: &str,
+    content: Option<&postroad_proto::crm::v1::Content>,
+) -> Result<Option<String>, Refused> {
     match content {
         None => Ok(None),
         Some(content) => {
-            let bytes = crm.content(&content.digest).await?;
+            let bytes = crm.content(email_id, &content.digest).await?;
             Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
         }
     }
 }
 
-async fn file(crm: &dyn Crm, attachment: &Attachment) -> Result<NewAttachment, Refused> {
+async fn file(crm: &dyn Crm, email_id: &str, attachment: &Attachment) -> Result<NewAttachment, Refused> {
     let digest = attachment.content.as_ref().map(|content| content.digest.clone()).unwrap_or_default();
     Ok(NewAttachment {
         name: attachment.name.clone(),
         content_type: attachment.content_type.clone(),
         content_id: attachment.content_id.clone(),
         is_inline: attachment.inline,
-        content: crm.content(&digest).await?,
+        content: crm.content(email_id, &digest).await?,
     })
 }
 

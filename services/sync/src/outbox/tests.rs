@@ -271,7 +271,7 @@ impl Crm for Worker {
         Ok(())
     }
 
-    async fn content(&self, _: &str) -> Result<Bytes, Refused> {
+    async fn content(&self, _: &str, _: &str) -> Result<Bytes, Refused> {
         Ok(self.call(|_| Bytes::from(vec![7; 5 << 20])).await)
     }
 }

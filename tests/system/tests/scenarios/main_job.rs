@@ -35,7 +35,8 @@ async fn mail_arrives_in_the_crm_with_everything_that_it_has() {
     let attachment = &email.attachments[0];
     assert_eq!((attachment.name.as_str(), attachment.content_type.as_str()), ("order.csv", "text/csv"));
     let digest = attachment.content.clone().unwrap().digest;
-    let mut pieces = crm.read_content(ReadContentRequest { digest }).await.unwrap().into_inner();
+    let mut pieces =
+        crm.read_content(ReadContentRequest { digest, email_id: email.id.clone() }).await.unwrap().into_inner();
     let mut content = Vec::new();
     while let Some(piece) = pieces.message().await.unwrap() {
         content.extend(piece.piece);

@@ -8,7 +8,7 @@ use std::{
 
 use clap::ValueEnum;
 use postroad_core::fault::{Code, Report};
-use postroad_proto::crm::v1::{Attachment, Content, Email, ReadContentRequest};
+use postroad_proto::crm::v1::{Attachment, Content, Email, ReadContentRequest, ReadContentResponse};
 use postroad_rig::Role;
 use sha2::{Digest as _, Sha256};
 
@@ -32,6 +32,7 @@ pub enum Part {
 /// A content that was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
+    email_id: String,
     content: Content,
     /// Whether a terminal can show it.
     readable: bool,
@@ -45,7 +46,7 @@ pub fn choose(email: &Email, part: Option<Part>, attachment: Option<&str>) -> Re
         return found
             .content
             .clone()
-            .map(|content| Chosen { content, readable })
+            .map(|content| Chosen { email_id: email.id.clone(), content, readable })
             .ok_or_else(|| missing("the attachment"));
     }
     let (content, name) = match part {
@@ -54,7 +55,8 @@ pub fn choose(email: &Email, part: Option<Part>, attachment: Option<&str>) -> Re
         Some(Part::Html) => (email.html.as_ref(), "an HTML body"),
         Some(Part::Mime) => (email.mime.as_ref(), "its original"),
     };
-    content.cloned().map(|content| Chosen { content, readable: true }).ok_or_else(|| missing(name))
+    let email_id = email.id.clone();
+    content.cloned().map(|content| Chosen { email_id, content, readable: true }).ok_or_else(|| missing(name))
 }
 
 fn find<'a>(attachments: &'a [Attachment], wanted: &str) -> Result<&'a Attachment, Failure> {
@@ -86,11 +88,11 @@ pub async fn content(session: &mut Session, chosen: Chosen, out: Option<&Path>) 
             let rule = "is not a text; write it to a file with --out FILE, or pipe it";
             return Err(Failure::refused(Code::FieldNotApplicable, "--attachment", rule));
         }
-        copy(session, &chosen.content, &mut None).await?;
+        copy(session, &chosen, &mut None).await?;
         return Ok(Exit::Success);
     };
     let mut partial = Partial::create(file)?;
-    copy(session, &chosen.content, &mut Some(&mut partial)).await?;
+    copy(session, &chosen, &mut Some(&mut partial)).await?;
     partial.complete(file)?;
     if session.output.is_json() {
         session
@@ -102,19 +104,44 @@ pub async fn content(session: &mut Session, chosen: Chosen, out: Option<&Path>) 
     Ok(Exit::Success)
 }
 
-async fn copy(session: &mut Session, content: &Content, file: &mut Option<&mut Partial>) -> Result<(), Failure> {
-    let request = ReadContentRequest { digest: content.digest.clone() };
-    let failed = session.connection.failed(Role::Crm);
-    let mut stream = session.connection.crm()?.read_content(request).await.map_err(&failed)?.into_inner();
-    let mut digest = Sha256::new();
-    while let Some(response) = stream.message().await.map_err(&failed)? {
-        digest.update(&response.piece);
+async fn copy(session: &mut Session, chosen: &Chosen, file: &mut Option<&mut Partial>) -> Result<(), Failure> {
+    let Chosen { email_id, content, .. } = chosen;
+    let mut stream = pieces(session, email_id, content).await?;
+    while let Some(piece) = stream.next(session).await? {
         match file {
-            Some(file) => file.file.write_all(&response.piece)?,
-            None => session.output.bytes(&response.piece)?,
+            Some(file) => file.file.write_all(&piece)?,
+            None => session.output.bytes(&piece)?,
         }
     }
-    verify(&digest.finalize(), content)
+    Ok(())
+}
+
+/// A content that is being read; its digest is checked at the end.
+pub struct Pieces {
+    stream: tonic::Streaming<ReadContentResponse>,
+    digest: Sha256,
+    content: Content,
+}
+
+/// Begins to read a content of an email.
+pub async fn pieces(session: &Session, email_id: &str, content: &Content) -> Result<Pieces, Failure> {
+    let request = ReadContentRequest { digest: content.digest.clone(), email_id: email_id.to_owned() };
+    let failed = session.connection.failed(Role::Crm);
+    let stream = session.connection.crm()?.read_content(request).await.map_err(failed)?.into_inner();
+    Ok(Pieces { stream, digest: Sha256::new(), content: content.clone() })
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end of the whole.
+    pub async fn next(&mut self, session: &Session) -> Result<Option<Vec<u8>>, Failure> {
+        match self.stream.message().await.map_err(session.connection.failed(Role::Crm))? {
+            Some(answer) => {
+                self.digest.update(&answer.piece);
+                Ok(Some(answer.piece))
+            }
+            None => verify(&std::mem::take(&mut self.digest).finalize(), &self.content).map(|()| None),
+        }
+    }
 }
 
 fn verify(found: &[u8], content: &Content) -> Result<(), Failure> {

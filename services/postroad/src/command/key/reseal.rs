@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use indicatif::ProgressBar;
 use postroad_core::fault::Report;
-use postroad_proto::profile::v1::{ResealPasswordsRequest, ResealPasswordsResponse};
+use postroad_proto::{
+    crm::v1::{ResealContentKeysRequest, ResealContentKeysResponse},
+    profile::v1::{ResealPasswordsRequest, ResealPasswordsResponse},
+};
 use postroad_rig::{Role, status};
 
 use crate::{
@@ -43,7 +46,37 @@ pub async fn run(session: &mut Session) -> Result<Exit, Failure> {
             session.output.line(line)?;
         }
     }
-    Ok(tally.exit())
+    let contents = contents(session).await?;
+    Ok(if contents == Exit::Success { tally.exit() } else { contents })
+}
+
+/// The data keys of email contents; another CRM than the built-in one has its own ways.
+async fn contents(session: &mut Session) -> Result<Exit, Failure> {
+    let mut told = match session.connection.crm()?.reseal_content_keys(ResealContentKeysRequest {}).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == tonic::Code::Unimplemented => return Ok(Exit::Success),
+        Err(status) => return Err(session.connection.failed(Role::Crm)(status)),
+    };
+    let progress = ProgressBar::new_spinner();
+    let mut last = ResealContentKeysResponse::default();
+    while let Some(one) = told.message().await.map_err(session.connection.failed(Role::Crm))? {
+        progress.set_message(format!("{} keys of email contents", one.done));
+        last = one;
+    }
+    progress.finish_and_clear();
+    if session.output.is_json() {
+        session.output.message_event(&last)?;
+    } else {
+        let ResealContentKeysResponse { done, changed, .. } = last;
+        let kept = done.saturating_sub(changed + last.failed);
+        session.output.line(format!("{} keys of email contents sealed anew, {kept} already", good(changed)))?;
+        for Report { code, detail } in last.faults.iter().map(status::from_wire) {
+            let line = format!("{} {} keys of email contents: {detail}", bad("not sealed anew:"), last.failed);
+            session.output.line(line)?;
+            session.output.line(format!("    {}", code.row().remedy))?;
+        }
+    }
+    Ok(if last.failed == 0 { Exit::Success } else { Exit::Failed })
 }
 
 impl Tally {

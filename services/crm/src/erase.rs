@@ -1,0 +1,150 @@
+//! Erasing a person: first that it is to be, then a tombstone for each email, then what the tombstone stands for is destroyed.
+//!
+//! Each step is in the journal before the next one, so that whatever a crash left is found by the sweep, which ends it: at the start, and each
+//! minute for what was being sent or could not be deleted.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use postroad_core::{
+    Refusal,
+    email::{self, Activity},
+    erasure,
+    fault::Code,
+    record,
+};
+use postroad_journal::{Actor, ExecuteError, Journal, Kind};
+use postroad_rig::clock;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    content::Contents,
+    promote::{self, Error},
+    store::{Person, Store},
+};
+
+/// How often what is left is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Erases.
+#[derive(Clone)]
+pub struct Eraser {
+    journal: Journal,
+    store: Arc<Store>,
+    contents: Contents,
+}
+
+/// What became of an email.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing of it is left.
+    Erased,
+    /// It is being sent, or waits for it.
+    Waiting,
+}
+
+impl Eraser {
+    /// Erases what a store shows of a journal.
+    pub const fn new(journal: Journal, store: Arc<Store>, contents: Contents) -> Self {
+        Self { journal, store, contents }
+    }
+
+    /// Commits that a person is erased: from then on nothing of before comes in. Deletes the person's records.
+    ///
+    /// # Errors
+    /// The journal does not answer; what was committed stays, and the sweep goes on from there.
+    pub async fn begin(&self, actor: &Actor, person: &Person, now: Timestamp) -> Result<(), Error> {
+        for address in &person.addresses {
+            let id = erasure::digest(address);
+            let done = self.journal.execute::<erasure::Rules>(id, actor, &erasure::Erase, |_| now).await;
+            self.store.reached(done.map_err(Error::Journal)?.sequence).await;
+        }
+        for record in &person.records {
+            let deleted =
+                self.journal.execute::<record::Rules>(record.id, actor, &record::Command::Delete, |_| ()).await;
+            match deleted {
+                Ok(done) => self.store.reached(done.sequence).await,
+                Err(ExecuteError::Refused(_)) => {}
+                Err(error) => return Err(Error::Journal(error)),
+            }
+        }
+        self.finish_records().await
+    }
+
+    /// Erases an email.
+    ///
+    /// # Errors
+    /// The journal or the object store does not answer; the sweep tries again.
+    pub async fn email(&self, actor: &Actor, id: Uuid, now: Timestamp) -> Result<Outcome, Error> {
+        let done = promote::decide(&self.journal, &self.store, actor, id, &email::Command::Erase, now).await;
+        match done {
+            Ok(_) => {}
+            Err(Error::Journal(ExecuteError::Refused(Refusal { code: Code::StateConflict, .. }))) => {
+                return Ok(Outcome::Waiting);
+            }
+            Err(error) => return Err(error),
+        }
+        for (sequence, activity) in self.store.read(|view| view.unfinished()) {
+            if activity.email.id == id {
+                self.finish(sequence, &activity).await?;
+            }
+        }
+        Ok(Outcome::Erased)
+    }
+
+    /// Destroys what a tombstone stands for: contents and their key, then the commits before it, the first one last.
+    async fn finish(&self, sequence: u64, activity: &Activity) -> Result<(), Error> {
+        let email = &activity.email;
+        let digests = email.contents().map(|content| content.digest.as_str());
+        let is_shared = |digest: &str| self.store.read(|view| view.holder(digest).is_some());
+        self.contents.destroy(email.id, digests, is_shared).await?;
+        self.forget(Kind::Email, email.id, sequence).await?;
+        self.store.finished(email.id);
+        Ok(())
+    }
+
+    async fn finish_records(&self) -> Result<(), Error> {
+        for (sequence, id) in self.store.read(|view| view.unfinished_records()) {
+            self.forget(Kind::Record, id, sequence).await?;
+            self.store.record_finished(id);
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, kind: Kind, id: Uuid, sequence: u64) -> Result<(), Error> {
+        let erased = self.journal.erase_before(kind, id, sequence).await;
+        erased.map(drop).map_err(|error| Error::Journal(ExecuteError::Journal(error)))
+    }
+
+    /// Ends what is left, again and again until shutdown.
+    pub async fn sweep(self, shutdown: CancellationToken) -> Result<(), Infallible> {
+        let mut looks = tokio::time::interval(SWEEP);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                _ = looks.tick() => {}
+            }
+            if let Err(error) = self.end().await {
+                tracing::warn!(%error, "what is left of erased persons could not be erased; it is tried again");
+            }
+        }
+    }
+
+    /// Ends what a crash left of erasures, and what was being sent when they were asked for.
+    ///
+    /// # Errors
+    /// As [`Eraser::email`].
+    pub async fn end(&self) -> Result<(), Error> {
+        self.finish_records().await?;
+        for (sequence, activity) in self.store.read(|view| view.unfinished()) {
+            self.finish(sequence, &activity).await?;
+        }
+        let actor = Actor::new("role crm");
+        for id in self.store.read(|view| view.to_erase()) {
+            self.email(&actor, id, clock::now()).await?;
+        }
+        Ok(())
+    }
+}
