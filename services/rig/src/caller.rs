@@ -9,12 +9,14 @@
 //! | `token` | files with a token, and the local token |
 //! | `introduction` | how this process says who it is to roles |
 //! | `audit` | what becomes of calls that are denied |
+//! | `expiry` | answers that end with their token |
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
+use jiff::Timestamp;
 use postroad_core::{
     EmailAddress,
     fault::{Code, Report},
@@ -26,6 +28,7 @@ use crate::status;
 
 mod audit;
 mod decision;
+mod expiry;
 mod gate;
 mod introduction;
 mod oidc;
@@ -48,6 +51,8 @@ pub const ACTOR: &str = "x-postroad-actor";
 pub struct Caller {
     actor: Actor,
     scope: Scope,
+    /// When what he showed ends.
+    ends: Option<Timestamp>,
     /// Whether the handler has asked whose something is.
     asked: Arc<AtomicBool>,
 }
@@ -55,7 +60,13 @@ pub struct Caller {
 impl Caller {
     /// Whoever this is, with this scope.
     pub fn new(actor: Actor, scope: Scope) -> Self {
-        Self { actor, scope, asked: Arc::default() }
+        Self { actor, scope, ends: None, asked: Arc::default() }
+    }
+
+    /// The same, until what he showed ends.
+    #[must_use]
+    fn until(self, ends: Option<Timestamp>) -> Self {
+        Self { ends, ..self }
     }
 
     /// Who makes a request. One that came past the gate is nobody's, and nobody owns anything.

@@ -31,6 +31,24 @@ async fn a_role_knows_its_callers_by_their_certificates() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_granted_nothing_opens_nothing() {
+    let authority = Authority::new("ours").unwrap();
+    let bench = Bench::start(&authority.issue(&[CRM]).unwrap(), &[&authority], "").await;
+    // A role that has no business there, somebody without a grant, and one who calls himself like one that has.
+    for (name, names) in [
+        ("alert", &["alert.roles.postroad.internal"][..]),
+        ("ben", &["ben@contoso.example"]),
+        ("like", &["ada.contoso.example"]),
+    ] {
+        let issued = authority.issue(names).unwrap();
+        let channels = bench.caller(name, Some(&issued), &[&authority]);
+        let denied = who_am_i(channels.to(Role::Crm).unwrap()).await.unwrap_err();
+        assert_eq!(denied.code(), tonic::Code::PermissionDenied, "{name}");
+        assert_eq!(status::fault_of(&denied).unwrap().code, Code::AccessDenied.name());
+    }
+}
+
+#[tokio::test]
 async fn without_a_certificate_a_caller_sees_health_and_nothing_else() {
     let authority = Authority::new("ours").unwrap();
     let bench = Bench::start(&authority.issue(&[CRM]).unwrap(), &[&authority], "").await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use postroad_core::EmailAddress;
 use postroad_journal::Actor;
 
@@ -50,6 +51,8 @@ pub struct Person {
     pub level: Option<Level>,
     /// Verified addresses: what belongs to them is his.
     pub addresses: Vec<EmailAddress>,
+    /// When what he showed ends, where it does.
+    pub ends: Option<Timestamp>,
 }
 
 /// Who calls.
@@ -66,6 +69,14 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// When what was shown ends, where it does.
+    pub const fn ends(&self) -> Option<Timestamp> {
+        match self {
+            Self::Person(person) => person.ends,
+            Self::Nobody | Self::Local(_) | Self::Roles(..) => None,
+        }
+    }
+
     /// Who is written into the journal.
     pub fn actor(&self) -> Actor {
         Actor::new(match self {
@@ -147,7 +158,13 @@ mod tests {
 
     fn person(level: Option<Level>, addresses: &[&str]) -> Identity {
         let addresses = addresses.iter().map(|address| EmailAddress::trusted(*address)).collect();
-        Identity::Person(Person { name: "ada@contoso.example".into(), means: Means::Token, level, addresses })
+        Identity::Person(Person {
+            name: "ada@contoso.example".into(),
+            means: Means::Token,
+            level,
+            addresses,
+            ends: None,
+        })
     }
 
     #[test]

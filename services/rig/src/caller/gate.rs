@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     middleware::Next,
     response::Response,
@@ -17,11 +18,12 @@ use super::{
     ACTOR, Caller, TokenFile,
     audit::{Audit, Denied, WINDOW},
     decision::{Denial, Identity, Means, Person, decide},
+    expiry::Expiring,
     oidc::Oidc,
     table, token,
 };
 use crate::{
-    Config, Error, Role,
+    Config, Error, Role, clock,
     config::Certificates,
     peer::{Names, Peer},
     status,
@@ -86,7 +88,7 @@ impl Gate {
             if rule.anyone { Identity::Nobody } else { self.identify(headers, peer).await.map_err(nobody)? };
         let actor = identity.actor();
         match decide(&identity, &rule) {
-            Ok(scope) => Ok(Caller::new(actor, scope)),
+            Ok(scope) => Ok(Caller::new(actor, scope).until(identity.ends())),
             Err(Denial::Unknown) => Err(nobody(Report::new(Code::CallerUnknown, path_of(path)))),
             Err(Denial::Lacks(why)) => {
                 let report = Report::new(Code::AccessDenied, format!("{}: {why}", path_of(path)));
@@ -129,6 +131,7 @@ impl Gate {
             means: Means::Certificate,
             level: self.certificates.level(all.iter().copied()),
             addresses,
+            ends: None,
         }
     }
 
@@ -165,7 +168,9 @@ pub async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     if grpc_status(&response) == Some(tonic::Code::PermissionDenied) {
         gate.audit(&path, &who, &Report::new(Code::AccessDenied, "it is not the caller's"), from);
     }
-    response
+    let Some(ends) = caller.ends else { return response };
+    let left = std::time::Duration::try_from(ends.duration_since(clock::now())).unwrap_or_default();
+    response.map(|body| Body::new(Expiring::new(body, tokio::time::Instant::now() + left)))
 }
 
 /// Whether a handler has not refused.

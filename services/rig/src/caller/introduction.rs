@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn whoever_acts_for_somebody_has_said_so() {
-        let mut role = Introduction::default().named("role profile");
-        let request = crate::actor::on_behalf((), &postroad_journal::Actor::new("ada@contoso.example (OIDC)"));
-        let request = role.call(request).unwrap();
+        let mut request = Request::new(());
+        request.metadata_mut().insert(ACTOR, Introduction::said("ada@contoso.example (OIDC)").unwrap());
+        let request = Introduction::default().named("role profile").call(request).unwrap();
         assert_eq!(request.metadata().get(ACTOR).unwrap().to_str().unwrap(), "ada@contoso.example (OIDC)");
     }
 }

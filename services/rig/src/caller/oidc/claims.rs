@@ -1,12 +1,16 @@
 //! What a verified token says: pure.
 
+use jiff::Timestamp;
 use postroad_core::{
     EmailAddress,
     fault::{Code, Report},
 };
 use serde_json::Value;
 
-use super::super::decision::{Means, Person};
+use super::{
+    super::decision::{Means, Person},
+    LEEWAY,
+};
 use crate::config::Oidc;
 
 /// Who the claims of a verified token describe.
@@ -25,7 +29,9 @@ pub fn person(claims: &Value, settings: &Oidc) -> Result<Person, Report> {
     };
     let level = settings.level(&granted.map(words).unwrap_or_default());
     let name = address.as_ref().map_or(subject, |address| address.as_str().to_owned());
-    Ok(Person { name, means: Means::Token, level, addresses: address.into_iter().collect() })
+    let seconds = claims.get("exp").and_then(Value::as_f64).map(|end| (end as i64).saturating_add_unsigned(LEEWAY));
+    let ends = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    Ok(Person { name, means: Means::Token, level, addresses: address.into_iter().collect(), ends })
 }
 
 fn words(value: &Value) -> Vec<&str> {
@@ -92,6 +98,13 @@ mod tests {
             let person = read(claims.clone());
             assert_eq!((person.name.as_str(), person.addresses.len()), ("1", 0), "{claims}");
         }
+    }
+
+    #[test]
+    fn a_token_ends_when_it_says_and_clocks_may_differ() {
+        let ends = |claims: Value| person(&claims, &settings("roles")).unwrap().ends.map(Timestamp::as_second);
+        assert_eq!(ends(json!({"sub": "1", "exp": 1_800_000_000})), Some(1_800_000_060));
+        assert_eq!(ends(json!({"sub": "1"})), None);
     }
 
     #[test]
