@@ -140,7 +140,7 @@ impl Watcher {
 fn filter(view: &View, caller: &Caller, wanted: Option<AlertFilter>) -> Result<Filter, Status> {
     let named = wanted.as_ref().map(|wanted| format!("{}{}", wanted.profile, wanted.mailbox)).unwrap_or_default();
     let filter = wire::filter(view, wanted);
-    if !named.trim().is_empty() && !caller.reaches_all() {
+    if !caller.reaches_all() && !named.trim().is_empty() {
         let own = filter.as_ref().is_ok_and(|filter| {
             filter.profile.is_none_or(|id| caller.reaches(view.owners(Regarding::Profile(id))))
                 && filter.mailbox.is_none_or(|id| caller.reaches(view.owners(Regarding::Mailbox(id))))

@@ -250,9 +250,10 @@ fn about(rpc: Rpc, profile: &str, mailbox: &str) -> Option<Vec<u8>> {
 fn over_all(rpc: Rpc, message_id: &str) -> Option<Vec<u8>> {
     let all = || Some(mailbox::MailboxSelection { all: true, ..Default::default() });
     Some(match rpc {
-        Rpc::Profile(Profile::ListProfiles) | Rpc::Mailbox(Mailbox::ListMailboxes) | Rpc::Sync(Sync::TryRules) => {
-            Vec::new()
-        }
+        Rpc::Profile(Profile::ListProfiles)
+        | Rpc::Mailbox(Mailbox::ListMailboxes | Mailbox::SummarizeMailboxes)
+        | Rpc::Sync(Sync::TryRules)
+        | Rpc::Alert(Alert::WatchAlerts) => Vec::new(),
         Rpc::Alert(Alert::ListAlerts) => {
             let filter = Some(AlertFilter { resolved: true, ..AlertFilter::default() });
             ListAlertsRequest { filter, ..Default::default() }.encode_to_vec()
@@ -317,6 +318,11 @@ async fn owners_reach_what_is_theirs_by_every_call_and_nothing_else() {
         play.call(list, Some(&olga), Vec::new()).await.unwrap(),
     );
     assert!(holds(&hers, ADA) && holds(&all, ADA) && holds(&all, BEN));
+    for (token, total) in [(&ada, 1), (&olga, 2), (&stranger, 0)] {
+        let summarize = Rpc::Mailbox(Mailbox::SummarizeMailboxes);
+        let told = play.call(summarize, Some(token), Vec::new()).await.unwrap();
+        assert_eq!(mailbox::SummarizeMailboxesResponse::decode(told.as_slice()).unwrap().total, total);
+    }
     // Who did it is who proved to be that, whatever he says of himself.
     let request = mailbox::ListTimelineRequest { mailbox: ADA.to_owned(), ..Default::default() }.encode_to_vec();
     let timeline = play.call(Rpc::Mailbox(Mailbox::ListTimeline), Some(&ada), request).await.unwrap();

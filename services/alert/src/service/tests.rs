@@ -62,6 +62,33 @@ fn troubled() -> Log {
 }
 
 #[tokio::test]
+async fn owners_see_alerts_about_what_is_theirs() {
+    use postroad_core::EmailAddress;
+    let stage = Stage::new(troubled());
+    let own = |address: &str| Scope::Own(Arc::new(vec![EmailAddress::trusted(address)]));
+    let listed = async |scope: Scope| {
+        let answer = stage.service.list_alerts(by(scope, ListAlertsRequest::default())).await.unwrap();
+        answer.into_inner().alerts.len()
+    };
+    let all = listed(Scope::Everything).await;
+    let (profile, mailbox) = stage.board.read(|view| {
+        let one = view.wall().list(view, &Filter::default());
+        let one = one.iter().find(|entry| matches!(entry.alert.key.regarding, Regarding::Mailbox(_))).unwrap();
+        // Forward mailboxes are nobody's own.
+        let [owner] = view.owners(one.alert.key.regarding)[..] else { panic!("one owner") };
+        (owner.to_string(), one.name.clone())
+    });
+    assert!(all >= 5);
+    assert_eq!((listed(own(&profile)).await, listed(own("eve@contoso.example")).await), (all, 0));
+    // Whoever names what is not his is not told whether it exists.
+    for mailbox in [mailbox, "nobody@contoso.example".to_owned()] {
+        let filter = Some(AlertFilter { mailbox, ..AlertFilter::default() });
+        let request = by(own("eve@contoso.example"), WatchAlertsRequest { filter });
+        assert_eq!(stage.service.watch_alerts(request).await.err().unwrap().code(), tonic::Code::PermissionDenied);
+    }
+}
+
+#[tokio::test]
 async fn pages_meet_without_gap_or_overlap() {
     let mut log = troubled();
     // Two of the same time.
