@@ -170,7 +170,7 @@ fn state(mailbox: &Mailbox, now: Timestamp) -> &'static str {
         _ if !mailbox.active || !is_on => "inactive",
         Health::Disabled { .. } => "disabled",
         Health::Failing { .. } => "failing",
-        _ if sync.throttled_until.is_some_and(|until| until > now) => "throttled",
+        _ if mailbox.back_off(now).is_some() => "throttled",
         Health::Healthy => "healthy",
         Health::Unknown => "new",
     }

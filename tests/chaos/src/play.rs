@@ -340,7 +340,8 @@ impl Play {
             }
             if moved.elapsed() > PATIENCE {
                 let wanted = (self.mail.delivered, self.mail.queued.len());
-                return Err(other(format!("{progress:?} of {wanted:?} messages decided and emails sent, and no more")));
+                let what = "messages decided and emails sent, and no more, or a mailbox does not get well";
+                return Err(other(format!("{progress:?} of {wanted:?} {what}")));
             }
             if repaired.is_none_or(|at| at.elapsed() > CALL) {
                 self.repair();

@@ -30,9 +30,7 @@ impl Mailbox {
             _ if !self.active => Condition::Inactive,
             Health::Disabled { .. } => Condition::Disabled,
             Health::Failing { .. } => Condition::Retrying,
-            Health::Unknown | Health::Healthy if self.sync.throttled_until.is_some_and(|until| until > now) => {
-                Condition::Throttled
-            }
+            Health::Unknown | Health::Healthy if self.back_off(now).is_some() => Condition::Throttled,
             Health::Unknown | Health::Healthy if !each.into_iter().any(|state| state.enabled) => Condition::NotEnabled,
             Health::Unknown | Health::Healthy => Condition::Well,
         }

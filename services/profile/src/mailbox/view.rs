@@ -43,7 +43,8 @@ pub fn mailbox(mailbox: &Mailbox, directory: &Directory, now: Timestamp) -> Wire
         disabled_by_fault: disabled,
         processed: sync.processed,
         deferred: u32::try_from(sync.deferred.len()).unwrap_or(u32::MAX),
-        throttled_until: sync.throttled_until.map(wire::timestamp),
+        // One that is over stays in the state until the next attempt that is recorded.
+        throttled_until: mailbox.back_off(now).map(wire::timestamp),
         condition: condition(mailbox.condition(now)).into(),
     }
 }
