@@ -58,12 +58,15 @@ impl Evidence {
                 Followed::CaughtUp => return Ok(evidence),
                 Followed::Mailbox(id, commit) => evidence.mailboxes.entry(id).or_default().push(commit),
                 Followed::Notification(id, commit) => evidence.notifications.entry(id).or_default().push(commit),
-                Followed::Unreadable { sequence } => return Err(other(format!("commit {sequence} cannot be read"))),
+                Followed::Unreadable { sequence, .. } => {
+                    return Err(other(format!("commit {sequence} cannot be read")));
+                }
                 Followed::Profile(..)
                 | Followed::Record(..)
                 | Followed::Email(..)
                 | Followed::Name(..)
-                | Followed::Organization(..) => {}
+                | Followed::Organization(..)
+                | Followed::Erasure(..) => {}
             }
         }
         Err(other("the journal ended"))
