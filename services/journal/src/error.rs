@@ -8,6 +8,9 @@ pub enum Error {
     /// NATS is down, unreachable or too slow. What was asked for may have been done.
     #[error("NATS does not answer: {0}")]
     Unreachable(String),
+    /// NATS does not allow it. It was not done.
+    #[error("{0}")]
+    Denied(String),
     /// The server is too old.
     #[error("nats-server {found} is older than 2.12, which silently ignores what protects the journal")]
     TooOld {
@@ -46,6 +49,7 @@ impl Error {
     pub fn report(&self) -> Report {
         let code = match self {
             Self::Unreachable(_) | Self::TooLarge { .. } => Code::JournalUnavailable,
+            Self::Denied(_) => Code::NatsDenied,
             Self::TooOld { .. } => Code::NatsTooOld,
             Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
             Self::Undeletable { .. } => Code::ErasureIncomplete,

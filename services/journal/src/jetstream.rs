@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Error, Extent, Options,
+    Denials, Error, Extent, Options,
     backend::{AppendError, Backend, Entry, Stored, Update},
     trace,
 };
@@ -38,15 +38,14 @@ const ID: &str = "Nats-Msg-Id";
 pub struct Jetstream {
     context: Context,
     stream: Stream,
+    denials: Denials,
 }
 
 impl Jetstream {
     /// Opens the stream, or makes it.
     pub async fn open(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
-        let found = client.server_info().version;
-        if parse_version(&found).is_none_or(|version| version < OLDEST) {
-            return Err(Error::TooOld { found });
-        }
+        check(client)?;
+        let denials = options.denials;
         let context = jetstream::new(client.clone());
         context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
         let config = Config {
@@ -64,7 +63,7 @@ impl Jetstream {
         };
         let stream =
             context.get_or_create_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
-        Ok(Self { context, stream })
+        Ok(Self { context, stream, denials })
     }
 
     async fn last(&self, subject: &str) -> Result<Option<Stored>, Error> {
@@ -82,10 +81,16 @@ impl Backend for Jetstream {
             .message_id(entry.id.to_string())
             .header(ACTOR, entry.actor.as_str())
             .expected_last_subject_sequence(expected);
-        let sent = self.context.send_publish(subject.to_owned(), message).await;
-        let acknowledged = match sent {
-            Ok(acknowledged) => acknowledged.await,
-            Err(error) => Err(error),
+        let denied = self.denials.about(subject);
+        let acknowledged = async {
+            match self.context.send_publish(subject.to_owned(), message).await {
+                Ok(acknowledged) => acknowledged.await,
+                Err(error) => Err(error),
+            }
+        };
+        let acknowledged = tokio::select! {
+            acknowledged = acknowledged => acknowledged,
+            said = denied => return Err(AppendError::Journal(Error::Denied(said))),
         };
         let error = match acknowledged {
             Ok(acknowledged) => return Ok(acknowledged.sequence),
@@ -266,6 +271,15 @@ impl Follower {
 fn name_of(subjects: &[String]) -> String {
     let kinds = subjects.iter().filter_map(|subject| subject.split('.').nth(1));
     kinds.collect::<Vec<_>>().join("+")
+}
+
+/// Refuses a server that is too old.
+pub fn check(client: &async_nats::Client) -> Result<(), Error> {
+    let found = client.server_info().version;
+    match parse_version(&found).is_some_and(|version| version >= OLDEST) {
+        true => Ok(()),
+        false => Err(Error::TooOld { found }),
+    }
 }
 
 fn found(answer: Result<StreamMessage, jetstream::stream::DirectGetError>) -> Result<Option<Stored>, Error> {

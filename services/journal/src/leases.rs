@@ -53,7 +53,13 @@ impl Leases {
             num_replicas: replicas,
             ..kv::Config::default()
         };
-        let bucket = jetstream.create_or_update_key_value(config).await.map_err(text)?;
+        // A role may not be allowed to change a bucket, and need not.
+        let found = jetstream.get_key_value(bucket).await.ok();
+        let fits = |bucket: &kv::Store| bucket.stream.cached_info().config.max_age == time;
+        let bucket = match found.filter(fits) {
+            Some(bucket) => bucket,
+            None => jetstream.create_or_update_key_value(config).await.map_err(text)?,
+        };
         Ok(Self { bucket, time })
     }
 

@@ -13,6 +13,7 @@
 mod backend;
 mod codec;
 mod commit;
+mod denials;
 mod erase;
 mod error;
 mod execute;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 pub use codec::Recorded;
 pub use commit::{Actor, Commit, Executed, Kind, Snapshot};
+pub use denials::Denials;
 pub use error::Error;
 pub use execute::ExecuteError;
 pub use follow::Followed;
@@ -49,11 +51,13 @@ pub struct Options {
     pub stream: String,
     /// Copies of it: 1 on a single server, 3 on a cluster.
     pub replicas: usize,
+    /// Where what NATS does not allow is noted.
+    pub denials: Denials,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stream: "JOURNAL".to_owned(), replicas: 1 }
+        Self { stream: "JOURNAL".to_owned(), replicas: 1, denials: Denials::default() }
     }
 }
 
@@ -69,6 +73,18 @@ impl Journal {
     pub async fn connect(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
         let shelf = Arc::new(snapshots::Bucket::new(client, &options));
         Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?), shelf })
+    }
+
+    /// Makes what the journal is kept in, where it is missing.
+    pub async fn prepare(client: &async_nats::Client, options: Options) -> Result<(), Error> {
+        snapshots::Bucket::new(client, &options).prepare().await?;
+        jetstream::Jetstream::open(client, options).await.map(drop)
+    }
+
+    /// A journal that keeps nothing, for a role that commits nothing. Refuses the same servers.
+    pub fn none(client: &async_nats::Client) -> Result<Self, Error> {
+        jetstream::check(client)?;
+        Ok(Self::memory())
     }
 
     /// A journal in memory, for tests.

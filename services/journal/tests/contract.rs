@@ -57,7 +57,7 @@ contract! {
 
 async fn connect(nats: &Nats) -> Journal {
     let client = async_nats::connect(nats.url()).await.unwrap();
-    Journal::connect(&client, Options { stream: "JOURNAL".to_owned(), replicas: 1 }).await.unwrap()
+    Journal::connect(&client, Options::default()).await.unwrap()
 }
 
 async fn a_snapshot_is_replaced_and_followed_on_from(journal: Journal) {

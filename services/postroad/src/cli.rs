@@ -5,8 +5,8 @@ use postroad_rig::Role;
 
 use crate::{
     command::{
-        activity, alert, config, doctor, email, fault, health, key, locate, mailbox, organization, person, profile,
-        queue, record, rules, server, sync, top,
+        activity, alert, config, doctor, email, fault, health, key, locate, mailbox, nats, organization, person,
+        profile, queue, record, rules, server, sync, top,
     },
     failure::{Exit, Failure},
     role,
@@ -92,6 +92,8 @@ enum Command {
     Fault(fault::Group),
     /// Sealing keys
     Key(key::Group),
+    /// NATS: users, streams and buckets
+    Nats(nats::Group),
     /// The configuration file
     Config(config::Group),
     /// Run the locator role: Autodiscover and connection tests
@@ -137,6 +139,7 @@ impl Cli {
             Command::Health(health) => Box::pin(health.run(&global)).await,
             Command::Fault(group) => group.command.run(&global),
             Command::Key(group) => Box::pin(group.command.run(&global)).await,
+            Command::Nats(group) => Box::pin(group.command.run(&global)).await,
             Command::Config(group) => group.command.run(&global),
         }
     }

@@ -10,6 +10,7 @@ pub mod health;
 pub mod key;
 pub mod locate;
 pub mod mailbox;
+pub mod nats;
 pub mod organization;
 pub mod person;
 pub mod profile;

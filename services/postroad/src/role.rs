@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postroad_core::fault::{Code, Report};
 use postroad_rig::{Config, Context, Error, Metrics, Role, Tasks};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ pub async fn all(global: &Global) -> Result<Exit, Failure> {
 async fn run(global: &Global, roles: &[Role]) -> Result<Exit, Failure> {
     if global.config.is_none() {
         let rule = "is required to run a role; print one to start from with: postroad config example";
-        return Err(Failure::refused(postroad_core::fault::Code::FieldRequired, "--config", rule));
+        return Err(Failure::refused(Code::FieldRequired, "--config", rule));
     }
     let config = Arc::new(global.configuration()?);
     let process = if let [role] = roles { format!("postroad-{}", role.name()) } else { "postroad".to_owned() };
@@ -82,11 +83,27 @@ async fn start(config: &Arc<Config>, roles: &[Role], shutdown: &CancellationToke
 
 /// Runs a role to its end, and its tasks to theirs.
 async fn role(context: Context) -> Result<(), Error> {
-    let (shutdown, tasks) = (context.shutdown.clone(), context.tasks.clone());
-    let ended = Box::pin(serve(context)).await;
+    let (shutdown, tasks, denials) = (context.shutdown.clone(), context.tasks.clone(), context.denials.clone());
+    let (serving, denied) = (context.serving.clone(), denials.any());
+    // Before a role serves, what it may not is what it cannot do without; later, the rest of it still works.
+    let denied_at_start = async {
+        let said = denied.await;
+        if serving.is_cancelled() { std::future::pending().await } else { said }
+    };
+    let ended = tokio::select! {
+        ended = Box::pin(serve(context)) => ended,
+        said = denied_at_start => Err(Error::Fault(Report::new(Code::NatsDenied, said))),
+    };
     shutdown.cancel();
     // A task that failed is why the role ended.
-    tasks.finish().await.and(ended)
+    let ended = tasks.finish().await.and(ended);
+    match (ended, denials.last()) {
+        // What NATS does not allow it does not answer, which looks like a NATS that is gone.
+        (Err(error), Some(said)) if matches!(error.report().code, Code::JournalUnavailable | Code::Internal) => {
+            Err(Error::Fault(Report::new(Code::NatsDenied, said)))
+        }
+        (ended, _) => ended,
+    }
 }
 
 async fn serve(context: Context) -> Result<(), Error> {
@@ -115,8 +132,6 @@ fn failure(ended: Result<Ended, tokio::task::JoinError>, asked: bool) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use postroad_core::fault::{Code, Report};
-
     use super::*;
 
     #[test]

@@ -2,10 +2,7 @@
 //!
 //! Secrets are never in it: it names files or environment variables that hold them.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::Path};
 
 use postroad_core::{
     autodiscover::Pattern,
@@ -17,6 +14,8 @@ use crate::{Error, Role};
 
 mod access;
 mod alert;
+mod limits;
+mod nats;
 mod sealing;
 mod sync;
 mod telemetry;
@@ -24,6 +23,8 @@ mod tls;
 
 pub use access::{Access, Certificates, Oidc};
 pub use alert::{Alert, Smtp, SmtpTls};
+pub use limits::Limits;
+pub use nats::Nats;
 pub use sealing::{Sealing, renew};
 pub use sync::Sync;
 pub use telemetry::{Listeners, Telemetry};
@@ -39,6 +40,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who may call.
     pub access: Access,
+    /// What callers may take up.
+    pub limits: Limits,
     /// Names and hosts of mail servers.
     pub network: Network,
     /// The keys that seal passwords.
@@ -57,34 +60,6 @@ pub struct Config {
     pub crm: Crm,
     /// What each process tells about itself.
     pub telemetry: Telemetry,
-}
-
-/// The NATS server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Nats {
-    /// `nats://` or `tls://` URL.
-    pub url: String,
-    /// A credentials file of NATS.
-    pub credentials_file: Option<PathBuf>,
-    /// Its monitoring port, as `http://HOST:PORT`: `postroad doctor` sees there what clients are not told.
-    pub monitoring: Option<String>,
-    /// The name of the journal's stream.
-    pub stream: String,
-    /// Replicas of stream and buckets: 1 on a single server, 3 on a cluster.
-    pub replicas: usize,
-}
-
-impl Default for Nats {
-    fn default() -> Self {
-        Self {
-            url: "nats://127.0.0.1:4222".into(),
-            credentials_file: None,
-            monitoring: None,
-            stream: "JOURNAL".into(),
-            replicas: 1,
-        }
-    }
 }
 
 /// Names and hosts of mail servers.
@@ -268,12 +243,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         let wrong = |setting: &str, rule: &str| Err(Error::Configuration(format!("{setting}: {rule}")));
-        if !self.nats.url.contains("://") {
-            return wrong("nats.url", "must be a URL such as nats://127.0.0.1:4222");
-        }
-        if !(1..=5).contains(&self.nats.replicas) {
-            return wrong("nats.replicas", "must be between 1 and 5");
-        }
+        self.nats.check()?;
         if !(1..=1000).contains(&self.locator.discoveries_per_second) {
             return wrong("locator.discoveries_per_second", "must be between 1 and 1000");
         }
@@ -288,6 +258,7 @@ impl Config {
         self.telemetry.check()?;
         self.alert.check()?;
         self.tls.check()?;
+        self.limits.check()?;
         self.check_exposure()
     }
 
@@ -344,8 +315,11 @@ mod tests {
         for (text, setting) in [
             ("[nats]\nreplicas = 0", "nats.replicas"),
             ("[nats]\nurl = \"x\"", "nats.url"),
+            ("[nats]\ncertificate_file = \"x\"", "nats.key_file"),
+            ("[nats]\nuser_name = \"x\"", "nats.password_file"),
             ("[sync]\nconcurrency = 0", "sync.concurrency"),
             ("[sync]\nlease_ms = 10", "sync.lease_ms"),
+            ("[limits]\ncall_ms = 1", "limits.call_ms"),
             ("[tls]\ncertificate_file = \"c\"\nauthority_file = \"a\"", "tls.key_file"),
             ("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"", "tls.authority_file"),
             ("[crm]\nlisten = \"0.0.0.0:7405\"", "crm.listen"),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use postroad_core::fault::{Code, Report};
-use postroad_journal::{Journal, Options, sealing::Keyring};
+use postroad_journal::{Denials, Journal, sealing::Keyring};
 use postroad_metric::process::PROCESS;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Channels, Config, Error, Identity, Tasks,
     caller::{Introduction, TokenFile},
+    nats,
 };
 
 /// A role.
@@ -54,6 +55,8 @@ pub struct Context {
     pub journal: Journal,
     /// The connection to NATS, for KV buckets and the object store.
     pub nats: async_nats::Client,
+    /// What NATS did not allow.
+    pub denials: Denials,
     /// Its certificates; `None` without `[tls]`.
     pub identity: Option<Identity>,
     /// The local token; `None` where there is none.
@@ -62,6 +65,8 @@ pub struct Context {
     pub channels: Channels,
     /// The sealing keys.
     pub keyring: Arc<Keyring>,
+    /// Is cancelled once the role serves.
+    pub serving: CancellationToken,
     /// Asks the role to stop.
     pub shutdown: CancellationToken,
     /// Its tasks.
@@ -76,9 +81,22 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     // A certificate says who this is; where there is none, the local token does.
     let token = local.clone().filter(|_| identity.is_none());
     let introduction = Introduction::new(token).named(&format!("role {}", role.name()));
-    let nats = connect(&config, role).await?;
-    let options = Options { stream: config.nats.stream.clone(), replicas: config.nats.replicas };
-    let journal = Journal::connect(&nats, options).await?;
+    let denials = Denials::default();
+    let denied = denials.any();
+    let opening = async {
+        let nats = nats::connect(&config.nats, role.name(), denials.clone()).await?;
+        let options = config.nats.journal(denials.clone());
+        let journal = match role {
+            // It may have a NATS account of its own, in which there is no journal.
+            Role::Locator => Journal::none(&nats)?,
+            Role::Profile | Role::Sync | Role::Alert | Role::Crm => Journal::connect(&nats, options).await?,
+        };
+        Ok::<_, Error>((nats, journal))
+    };
+    let (nats, journal) = tokio::select! {
+        opened = opening => opened?,
+        said = denied => return Err(Error::Fault(Report::new(Code::NatsDenied, said))),
+    };
     let tasks = Tasks::new(shutdown.clone());
     tasks.spawn("sealing keys", crate::config::renew(Arc::clone(&keyring), shutdown.clone()));
     if let Some(identity) = identity.clone() {
@@ -104,6 +122,8 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
         local,
         journal,
         nats,
+        denials,
+        serving: CancellationToken::new(),
         keyring,
         tasks,
         shutdown,
@@ -130,22 +150,6 @@ fn local_token(config: &Config) -> Result<Option<Arc<TokenFile>>, Error> {
         return Err(Error::Configuration(format!("access.token_file: {rule}")));
     };
     TokenFile::open_or_make("access.token_file", &file).map(|token| Some(Arc::new(token)))
-}
-
-async fn connect(config: &Config, role: Role) -> Result<async_nats::Client, Error> {
-    let mut options = async_nats::ConnectOptions::new()
-        .name(format!("postroad {}", role.name()))
-        .connection_timeout(std::time::Duration::from_secs(5))
-        // A role that is up outlives an absence of NATS of any length.
-        .max_reconnects(None);
-    if let Some(file) = &config.nats.credentials_file {
-        options = options.credentials_file(file).await.map_err(|error| {
-            Error::Configuration(format!("nats.credentials_file = \"{}\": {error}", file.display()))
-        })?;
-    }
-    options.connect(config.nats.url.as_str()).await.map_err(|error| {
-        Error::Fault(Report::new(Code::JournalUnavailable, format!("nats.url = \"{}\": {error}", config.nats.url)))
-    })
 }
 
 /// Completes when the process is asked to stop: Ctrl-C, SIGTERM, or, where `POSTROAD_EXIT_WITH_STDIN=1` is set, the end of

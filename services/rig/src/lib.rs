@@ -12,6 +12,7 @@ mod error;
 mod identity;
 pub mod listener;
 mod metrics;
+pub mod nats;
 pub mod peer;
 mod serve;
 pub mod status;

@@ -1,11 +1,11 @@
-//! Connections from outside: accepted, encrypted where `[tls]` is set, and told who they come from.
+//! Connections from outside: counted, encrypted where `[tls]` is set, cut when they do not begin, and told who they come from.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,30 +14,55 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Sleep,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
 use crate::{
-    Identity,
+    Identity, clock,
+    config::Limits,
     peer::{Names, Peer},
 };
 
-/// How long the TLS handshake of a connection may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+mod places;
+
+use places::{Full, Place, Places};
+
+/// What an HTTP/2 connection begins with; one that has not said that much has not begun.
+const PREFACE: usize = 24;
+/// Connections that are refused are spoken of so often, or the log would be what is flooded.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// A listener on a port of this role.
 pub struct Listener {
     listener: TcpListener,
     identity: Option<Identity>,
+    limits: Limits,
+    places: Arc<Places>,
+    refused: Refused,
     /// Connections that agree on TLS; each takes its own time, and holds up no other.
     handshakes: JoinSet<Option<Connection>>,
 }
 
+/// Connections for which there was no place.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told: Option<std::time::Instant>,
+}
+
 impl Listener {
     /// Opens the port. With an identity, TLS is spoken and nothing else.
-    pub async fn bind(address: SocketAddr, identity: Option<Identity>) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, identity, handshakes: JoinSet::new() })
+    pub async fn bind(address: SocketAddr, identity: Option<Identity>, limits: Limits) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            identity,
+            limits,
+            places: Places::new(limits),
+            refused: Refused::default(),
+            handshakes: JoinSet::new(),
+        })
     }
 
     /// Where it listens.
@@ -79,28 +104,57 @@ impl Listener {
     }
 
     fn admit(&mut self, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
+        let place = match self.places.take(address.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                self.refused.tell(full, address, &self.limits);
+                return None;
+            }
+        };
         // Small messages must not wait for more.
         let _ = stream.set_nodelay(true);
+        let limit = self.limits.handshake();
         let Some(identity) = &self.identity else {
             let peer = Peer { address, is_encrypted: false, names: None };
-            return Some(Connection { stream: Wire::Plain(stream), peer });
+            return Some(Connection::new(Wire::Plain(stream), peer, place, limit));
         };
         if let Some(acceptor) = identity.acceptor() {
-            self.handshakes.spawn(handshake(acceptor, stream, address));
+            self.handshakes.spawn(handshake(acceptor, stream, address, place, limit));
         }
         None
     }
 }
 
-async fn handshake(acceptor: TlsAcceptor, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+impl Refused {
+    fn tell(&mut self, full: Full, address: SocketAddr, limits: &Limits) {
+        self.count += 1;
+        if self.told.is_some_and(|told| told.elapsed() < TOLD) {
+            return;
+        }
+        self.told = Some(clock::instant());
+        let (setting, limit) = match full {
+            Full::All => ("limits.connections", limits.connections),
+            Full::Source => ("limits.connections_per_address", limits.connections_per_address),
+        };
+        tracing::warn!(peer = %address, setting, limit, refused = self.count, "a connection was refused: there are too many");
+    }
+}
+
+async fn handshake(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    address: SocketAddr,
+    place: Place,
+    limit: Duration,
+) -> Option<Connection> {
+    let stream = match tokio::time::timeout(limit, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::info!(peer = %address, %error, "no TLS connection could be agreed with a caller");
             return None;
         }
         Err(_) => {
-            tracing::info!(peer = %address, seconds = HANDSHAKE.as_secs(), "a caller did not agree on TLS in time");
+            tracing::info!(peer = %address, milliseconds = limit.as_millis(), "a caller did not agree on TLS in time");
             return None;
         }
     };
@@ -108,13 +162,17 @@ async fn handshake(acceptor: TlsAcceptor, stream: TcpStream, address: SocketAddr
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let names = certificate.map(|certificate| Arc::new(Names::read(certificate).unwrap_or_default()));
     let peer = Peer { address, is_encrypted: true, names };
-    Some(Connection { stream: Wire::Tls(Box::new(stream)), peer })
+    Some(Connection::new(Wire::Tls(Box::new(stream)), peer, place, limit))
 }
 
 /// A connection, and who is at its other end.
 pub struct Connection {
     stream: Wire,
     peer: Peer,
+    /// The time that is left to begin; `None` once it has begun.
+    begin: Option<Pin<Box<Sleep>>>,
+    read: usize,
+    _place: Place,
 }
 
 enum Wire {
@@ -123,6 +181,10 @@ enum Wire {
 }
 
 impl Connection {
+    fn new(stream: Wire, peer: Peer, place: Place, limit: Duration) -> Self {
+        Self { stream, peer, begin: Some(Box::pin(tokio::time::sleep(limit))), read: 0, _place: place }
+    }
+
     /// Who is at the other end.
     pub const fn peer(&self) -> &Peer {
         &self.peer
@@ -143,10 +205,23 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        if let Some(begin) = &mut self.begin
+            && begin.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection did not begin in time")));
+        }
+        let before = buffer.filled().len();
+        ready!(match &mut self.stream {
             Wire::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Wire::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        })?;
+        if self.begin.is_some() {
+            self.read += buffer.filled().len() - before;
+            if self.read >= PREFACE {
+                self.begin = None;
+            }
         }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -7,7 +7,7 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 use crate::Role;
 
 /// What the names of roles end with. It is no public domain, so no public authority vouches for such a name.
-const DOMAIN: &str = "roles.postroad.internal";
+pub(crate) const DOMAIN: &str = "roles.postroad.internal";
 
 /// The name that a role's certificate carries, whatever host it runs on; also the role's user in NATS.
 pub fn name_of(role: Role) -> String {

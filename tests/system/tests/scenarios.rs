@@ -13,6 +13,7 @@ mod scenarios {
     pub mod notifications;
     pub mod owners;
     pub mod past;
+    pub mod secured;
     pub mod seeing;
     pub mod sending;
     pub mod top;

@@ -1,11 +1,12 @@
 //! NATS: reachable, new enough, with JetStream, and the journal as the configuration wants it.
 
-use async_nats::{Client, ConnectOptions, jetstream};
+use async_nats::{Client, jetstream};
 use postroad_core::fault::Code;
-use postroad_journal::{Journal, Options};
+use postroad_journal::{Denials, Journal};
 use postroad_rig::{Config, config::Nats};
 
-use super::{Check, PATIENCE, durability, patiently};
+use super::{Check, durability, patiently};
+use crate::failure::Failure;
 
 /// All checks of NATS, of which the later ones need the earlier ones; and the journal, if there is one.
 pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
@@ -34,7 +35,7 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
             // Opening makes a stream that is missing, and the doctor changes nothing.
             if exists {
                 checks.extend(durability::clock(&client, &nats.stream).await);
-                let options = Options { stream: nats.stream.clone(), replicas: nats.replicas };
+                let options = nats.journal(Denials::default());
                 opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
             }
         }
@@ -45,24 +46,25 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
 }
 
 async fn connect(nats: &Nats) -> Result<Client, Check> {
-    let problem = |detail: String| {
-        let check = Check::fault("nats", Code::JournalUnavailable, format!("nats.url = \"{}\": {detail}", nats.url));
+    // The same user as the role whose configuration this is, or one of its own.
+    let label = postroad_rig::nats::label(nats).unwrap_or_else(|| "doctor".to_owned());
+    let advised = |check: Check| {
         // The fault's own remedy is to ask the doctor.
         let remedy =
             "start nats-server 2.12 or newer with JetStream there, correct nats.url, or let the firewall pass it";
         Check { remedy: Some(remedy.to_owned()), ..check }
     };
-    let mut options = ConnectOptions::new().name("postroad doctor").connection_timeout(PATIENCE);
-    if let Some(file) = &nats.credentials_file {
-        options = options.credentials_file(file).await.map_err(|error| {
-            let detail = format!("nats.credentials_file = \"{}\": {error}", file.display());
-            Check::fault("nats", Code::ConfigurationInvalid, detail)
-        })?;
-    }
-    match patiently(options.connect(nats.url.as_str())).await {
+    match patiently(postroad_rig::nats::connect(nats, &label, Denials::default())).await {
         Some(Ok(client)) => Ok(client),
-        Some(Err(error)) => Err(problem(error.to_string())),
-        None => Err(problem("it did not answer in time".to_owned())),
+        Some(Err(error)) => {
+            let report = error.report();
+            let check = Check::problem("nats", &Failure::from(&report));
+            Err(if report.code == Code::JournalUnavailable { advised(check) } else { check })
+        }
+        None => {
+            let detail = format!("nats.url = \"{}\": it did not answer in time", nats.url);
+            Err(advised(Check::fault("nats", Code::JournalUnavailable, detail)))
+        }
     }
 }
 
@@ -85,7 +87,14 @@ async fn journal(context: &jetstream::Context, nats: &Nats) -> (Check, bool) {
         // The first role that starts makes it.
         Some(Err(_)) => {
             let found = format!("there is no stream {} yet", nats.stream);
-            (Check::warning("journal", found, "start the roles: they make it"), false)
+            (
+                Check::warning(
+                    "journal",
+                    found,
+                    "start the roles: they make it where NATS lets them; otherwise run: postroad nats prepare",
+                ),
+                false,
+            )
         }
         None => (Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"), false),
     }

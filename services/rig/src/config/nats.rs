@@ -1,0 +1,78 @@
+//! The settings of NATS.
+
+use std::path::PathBuf;
+
+use postroad_journal::{Denials, Options};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The NATS server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// `nats://` or `tls://` URL.
+    pub url: String,
+    /// The authorities (PEM) that the server's certificate must come from; none means the system's.
+    pub authority_file: Option<PathBuf>,
+    /// A certificate (PEM) for the server; with `verify_and_map` its first name that is a user is who connects.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub key_file: Option<PathBuf>,
+    /// The user, where certificates do not say it.
+    pub user_name: Option<String>,
+    /// A file with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// A credentials file of NATS.
+    pub credentials_file: Option<PathBuf>,
+    /// Its monitoring port, as `http://HOST:PORT`: `postroad doctor` sees there what clients are not told.
+    pub monitoring: Option<String>,
+    /// The name of the journal's stream.
+    pub stream: String,
+    /// Replicas of stream and buckets: 1 on a single server, 3 on a cluster.
+    pub replicas: usize,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".into(),
+            authority_file: None,
+            certificate_file: None,
+            key_file: None,
+            user_name: None,
+            password_file: None,
+            credentials_file: None,
+            monitoring: None,
+            stream: "JOURNAL".into(),
+            replicas: 1,
+        }
+    }
+}
+
+impl Nats {
+    /// How the journal is kept.
+    pub fn journal(&self, denials: Denials) -> Options {
+        Options { stream: self.stream.clone(), replicas: self.replicas, denials }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let wrong = |setting: &str, rule: &str| Err(Error::Configuration(format!("nats.{setting}: {rule}")));
+        if !self.url.contains("://") {
+            return wrong("url", "must be a URL such as nats://127.0.0.1:4222");
+        }
+        if !(1..=5).contains(&self.replicas) {
+            return wrong("replicas", "must be between 1 and 5");
+        }
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            return wrong("key_file", "certificate_file and key_file belong together");
+        }
+        if self.user_name.is_some() != self.password_file.is_some() {
+            return wrong("password_file", "user_name and password_file belong together");
+        }
+        if self.credentials_file.is_some() && self.user_name.is_some() {
+            return wrong("credentials_file", "excludes user_name and password_file");
+        }
+        Ok(())
+    }
+}

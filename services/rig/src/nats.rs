@@ -1,0 +1,115 @@
+//! Connecting to NATS: as whom, by TLS or not, and what happens when something is not allowed there.
+
+use std::path::Path;
+
+use async_nats::{Auth, AuthError, Client, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use postroad_core::fault::{Code, Report};
+use postroad_journal::Denials;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{Error, config::Nats, peer};
+
+pub mod permission;
+
+/// Connects as the user of `config`; `label` is `ROLE`, or another user of the permission table. Certificates and passwords are
+/// read again with each connection that is made. What NATS refuses later is logged, and noted in `denials`.
+pub async fn connect(config: &Nats, label: &str, denials: Denials) -> Result<Client, Error> {
+    let mut options = ConnectOptions::new();
+    if let (Some(user), Some(file)) = (config.user_name.clone(), config.password_file.clone()) {
+        readable("password_file", &file)?;
+        options = ConnectOptions::with_auth_callback(move |_| {
+            let (user, file) = (user.clone(), file.clone());
+            async move {
+                let password = tokio::fs::read_to_string(file).await.map_err(AuthError::new)?;
+                let mut auth = Auth::new();
+                auth.username = Some(user);
+                auth.password = Some(password.trim_end_matches(['\r', '\n']).to_owned());
+                Ok(auth)
+            }
+        });
+    }
+    if let Some(file) = &config.authority_file {
+        readable("authority_file", file)?;
+        options = options.add_root_certificates(file.clone()).require_tls(true);
+    }
+    if let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) {
+        readable("certificate_file", certificate)?;
+        readable("key_file", key)?;
+        options = options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
+    }
+    if let Some(file) = &config.credentials_file {
+        options = options.credentials_file(file).await.map_err(|error| {
+            Error::Configuration(format!("nats.credentials_file = \"{}\": {error}", file.display()))
+        })?;
+    }
+    let told = (user(config).unwrap_or_else(|| label.to_owned()), denials);
+    options
+        .name(format!("postroad {label}"))
+        // Answers to one user must not be heard by another.
+        .custom_inbox_prefix(permission::inbox(label))
+        .connection_timeout(std::time::Duration::from_secs(5))
+        // A role that is up outlives an absence of NATS of any length.
+        .max_reconnects(None)
+        .event_callback(move |event| {
+            let (user, denials) = told.clone();
+            async move { tell(&event, &user, &denials) }
+        })
+        .connect(config.url.as_str())
+        .await
+        .map_err(|error| refused(config, label, &error))
+}
+
+/// Whom a configuration connects as, if it is a user of the permission table.
+pub fn label(config: &Nats) -> Option<String> {
+    let user = user(config)?;
+    user.strip_suffix(&format!(".{}", peer::DOMAIN)).map(str::to_owned)
+}
+
+/// The user's name, as far as it can be seen from here.
+fn user(config: &Nats) -> Option<String> {
+    if let Some(name) = &config.user_name {
+        return Some(name.clone());
+    }
+    let first = CertificateDer::from_pem_file(config.certificate_file.as_deref()?).ok()?;
+    peer::Names::read(&first)?.dns.into_iter().next()
+}
+
+fn tell(event: &Event, user: &str, denials: &Denials) {
+    let Event::ServerError(ServerError::Other(said)) = event else { return };
+    if said.to_lowercase().contains("permissions violation") {
+        let report = denied(user, said);
+        tracing::error!(fault = %report.code, "{}. {}", report.sentence(), report.code.row().remedy);
+        denials.note(report.detail);
+    }
+}
+
+fn denied(user: &str, said: &str) -> Report {
+    Report::new(Code::NatsDenied, format!("the NATS user {user}: {said}"))
+}
+
+fn refused(config: &Nats, label: &str, error: &async_nats::ConnectError) -> Error {
+    if matches!(error.kind(), ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication) {
+        let user = user(config).unwrap_or_else(|| label.to_owned());
+        return Error::Fault(Report::new(
+            Code::NatsDenied,
+            format!("nats.url = \"{}\" does not accept the user {user}", config.url),
+        ));
+    }
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        why = format!("{why}: {cause}");
+        source = cause.source();
+    }
+    Error::Fault(Report::new(Code::JournalUnavailable, format!("nats.url = \"{}\": {why}", config.url)))
+}
+
+/// The client library would say of a missing file only that there is no TLS.
+fn readable(setting: &str, file: &Path) -> Result<(), Error> {
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(Error::Configuration(format!("nats.{setting} = \"{}\" cannot be read: {error}", file.display())))
+        }
+    }
+}
