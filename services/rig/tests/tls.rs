@@ -1,5 +1,5 @@
 //! Mutual TLS between roles, over real connections and files that change.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
 

@@ -32,7 +32,7 @@ fn failed(error: &dyn std::fmt::Display) -> Error {
 /// Kills one of three workers so many times; each time a message for each mailbox arrives at that moment.
 pub async fn measure(kills: usize) -> Result<Vec<Figure>, Error> {
     let options = Options { lease: LEASE, poll: Duration::from_secs(15), ..Options::default() };
-    let mut fleet = Fleet::open(MAILBOXES, options).await?;
+    let mut fleet = Box::pin(Fleet::open(MAILBOXES, options)).await?;
     for _ in 1..WORKERS {
         fleet.deployment.add_worker().map_err(|error| failed(&error))?;
     }

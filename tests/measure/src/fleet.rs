@@ -182,7 +182,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
     let most = plan.sizes.last().copied().unwrap_or_default();
     let options =
         Options { poll: plan.poll, idle_poll: plan.poll, lease: Duration::from_secs(15), ..Options::default() };
-    let mut fleet = Fleet::open(most, options).await?;
+    let mut fleet = Box::pin(Fleet::open(most, options)).await?;
     let mut figures = Vec::new();
     let (mut memory, mut fewer) = (HashMap::new(), None);
     for size in &plan.sizes {

@@ -51,7 +51,8 @@ fn letter(number: usize, recipient: &str) -> Vec<u8> {
 
 /// A backlog that is worked off: messages by processor time of the sync role.
 pub async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
-    let mut fleet = Fleet::open(MAILBOXES, Options { poll: Duration::from_secs(60), ..Options::default() }).await?;
+    let mut fleet =
+        Box::pin(Fleet::open(MAILBOXES, Options { poll: Duration::from_secs(60), ..Options::default() })).await?;
     let mut items = vec![Vec::new(); MAILBOXES];
     let (mut missing, mut bytes) = (BTreeSet::new(), 0);
     for number in 0..messages {
@@ -112,7 +113,7 @@ pub async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
 pub async fn polls(time: Duration) -> Result<Figure, Error> {
     let poll = Duration::from_millis(100);
     let options = Options { poll, idle_poll: poll, notifications: false, ..Options::default() };
-    let mut fleet = Fleet::open(POLLED, options).await?;
+    let mut fleet = Box::pin(Fleet::open(POLLED, options)).await?;
     fleet.seed(POLLED).await?;
     let polled = async || fleet.polls();
     let until = postroad_rig::clock::instant() + PATIENCE;

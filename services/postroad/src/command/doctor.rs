@@ -128,7 +128,7 @@ async fn checks(global: &Global) -> Vec<Check> {
         Some(file) => Check::well("configuration", format!("{} is valid", file.display())),
         None => Check::not_checked("configuration", "no --config FILE; the defaults of a single machine are looked at"),
     }];
-    let (found, journal) = nats::check(&config).await;
+    let (found, journal) = Box::pin(nats::check(&config)).await;
     checks.extend(found);
     if given {
         checks.extend(sealing::check(&config, journal.as_ref()).await);

@@ -29,7 +29,7 @@ impl Bench {
     /// The role crm, with the certificate that it is given and further settings.
     pub async fn start(issued: &Issued, authorities: &[&Authority], settings: &str) -> Self {
         let (nats, folder) = (Nats::start(stage::nats::Options::default()).await.unwrap(), TempDir::new().unwrap());
-        let port = stage::ports::free(1).unwrap()[0];
+        let port = *stage::ports::free(1).unwrap().first().unwrap();
         let files = issued.write(&folder.path().join("server"), authorities).unwrap();
         let key = folder.path().join("sealing.key");
         std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();

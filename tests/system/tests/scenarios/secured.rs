@@ -113,12 +113,8 @@ async fn the_main_job_is_done_by_roles_that_may_do_nothing_else() {
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
     let security = scene.deployment.security().unwrap();
     for role in ROLES {
-        for wrong in tried_as(security, &scene, role).await {
-            panic!("{role}: {wrong}");
-        }
-        for wrong in heard_as(security, &scene, role).await {
-            panic!("{role}: {wrong}");
-        }
+        assert_eq!(tried_as(security, &scene, role).await, Vec::<String>::new(), "{role}");
+        assert_eq!(heard_as(security, &scene, role).await, Vec::<String>::new(), "{role}");
     }
     nothing_of_the_others_is_in_the_locators_account(security, &scene).await;
     // What was tried did no harm, and nothing that the roles need was denied to them.
