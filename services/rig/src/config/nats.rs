@@ -23,7 +23,7 @@ pub struct Nats {
     pub user_name: Option<String>,
     /// A file with the user's password.
     pub password_file: Option<PathBuf>,
-    /// A credentials file of NATS.
+    /// A credentials file of NATS; it counts before a user name.
     pub credentials_file: Option<PathBuf>,
     /// Its monitoring port, as `http://HOST:PORT`: `postroad doctor` sees there what clients are not told.
     pub monitoring: Option<String>,
@@ -69,9 +69,6 @@ impl Nats {
         }
         if self.user_name.is_some() != self.password_file.is_some() {
             return wrong("password_file", "user_name and password_file belong together");
-        }
-        if self.credentials_file.is_some() && self.user_name.is_some() {
-            return wrong("credentials_file", "excludes user_name and password_file");
         }
         Ok(())
     }

@@ -86,6 +86,8 @@ pub fn of(role: Role, stream: &str) -> Permissions {
     }
     if role == Role::Crm {
         publish.push(format!("$JS.API.STREAM.MSG.DELETE.KV_{KEYS}"));
+        // What is held of a person is erased from the journal too. NATS cannot confine that to the subjects of one's own.
+        publish.push(format!("$JS.API.STREAM.MSG.DELETE.{stream}"));
     }
     if role == Role::Sync {
         publish.extend(WORKERS.map(str::to_owned));
@@ -163,9 +165,10 @@ fn owned(table: &'static [(Role, &'static [&'static str])], role: Role) -> impl 
 }
 
 /// Reading a stream: by consumers, and message by message.
-fn reading(stream: &str) -> [String; 7] {
+fn reading(stream: &str) -> [String; 8] {
     let api = |what: &str| format!("$JS.API.{what}.{stream}");
     [
+        api("CONSUMER.CREATE"),
         format!("{}.>", api("CONSUMER.CREATE")),
         format!("{}.*", api("CONSUMER.INFO")),
         format!("{}.*", api("CONSUMER.MSG.NEXT")),
@@ -179,7 +182,7 @@ fn reading(stream: &str) -> [String; 7] {
 /// Reading a bucket of one's own.
 fn storing(stream: &str) -> impl Iterator<Item = String> {
     let api = |what: &str| format!("$JS.API.{what}.{stream}");
-    [api("STREAM.INFO"), api("STREAM.MSG.GET"), api("CONSUMER.CREATE")].into_iter().chain(reading(stream))
+    [api("STREAM.INFO"), api("STREAM.MSG.GET")].into_iter().chain(reading(stream))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ const TRIES: &[Try] = &[
     ("$JS.API.STREAM.UPDATE.JOURNAL", "{}", &[]),
     ("$JS.API.STREAM.DELETE.JOURNAL", "", &[]),
     ("$JS.API.STREAM.PURGE.JOURNAL", "{}", &[]),
-    ("$JS.API.STREAM.MSG.DELETE.JOURNAL", "{}", &[]),
+    ("$JS.API.STREAM.MSG.DELETE.JOURNAL", "{}", &["crm"]),
     ("$JS.API.STREAM.MSG.GET.JOURNAL", "{}", &[]),
     ("$JS.API.STREAM.SNAPSHOT.JOURNAL", "{}", &[]),
     ("$JS.API.STREAM.RESTORE.JOURNAL", "{}", &[]),
