@@ -2,9 +2,11 @@
 """
 usage: systemd.py POSTROAD NATS-SERVER
 
-The systemd units as they are installed: known to systemd without a complaint, and closed as far as `systemd-analyze security` can tell.
+The systemd units as they are installed: known to systemd without a complaint, closed as far as `systemd-analyze security` can tell, and run by a
+real systemd, in a container that sees this machine's /usr and /etc, writes into neither, and starts none of its services.
 """
 
+import os
 import pathlib
 import re
 import shutil
@@ -16,6 +18,34 @@ SYSTEMD = pathlib.Path(__file__).resolve().parents[1] / "systemd"
 UNITS = ("postroad.service", "postroad@sync.service", "postroad-nats.service")
 # From 0 (nothing may be done) to 10; a daemon that nobody thought about has more than 9.
 EXPOSURE = 1.5
+
+# As the README says it, with what a person edits.
+COMMANDS = r"""
+/root/systemd/install /root/postroad
+postroad config example > /etc/postroad/postroad.toml
+sed -i 's|^#key_file = "/etc/postroad/sealing.key"|key_file = "/run/credentials/postroad.service/sealing.key"|; s|^#monitoring|monitoring|; s|^#token_file = .*|token_file = "/var/lib/postroad/token"|' \
+    /etc/postroad/postroad.toml
+postroad key new --out /etc/postroad/sealing.key
+systemctl enable --now postroad-nats postroad
+for _ in $(seq 100); do
+    serving=0
+    for role in profile locator sync alert crm; do postroad health $role --config /etc/postroad/postroad.toml > /dev/null 2>&1 && serving=$((serving + 1)); done
+    [ $serving = 5 ] && break
+    sleep 0.2
+done
+postroad doctor --config /etc/postroad/postroad.toml
+[ "$(systemctl show -P User postroad)" = postroad ]
+[ "$(systemctl show -P NRestarts postroad)" = 0 ]
+[ "$(stat -c %a /etc/postroad/sealing.key)" = 600 ]
+systemctl stop postroad
+[ "$(systemctl show -P Result postroad)" = success ]
+openssl rand -base64 32 | install -m 640 -g postroad /dev/stdin /etc/postroad/token
+sed 's|credentials/postroad.service|credentials/postroad@crm.service|; s|/var/lib/postroad/token|/etc/postroad/token|' /etc/postroad/postroad.toml > /etc/postroad/crm.toml
+systemctl start postroad@crm
+for _ in $(seq 100); do postroad health crm --config /etc/postroad/crm.toml && break; sleep 0.2; done
+systemctl stop postroad@crm postroad-nats
+[ "$(systemctl show -P Result postroad@crm)" = success ]
+"""
 
 
 def main(postroad, nats_server):
@@ -46,6 +76,43 @@ def main(postroad, nats_server):
         for name in sorted((root / "usr/lib/systemd/system").iterdir()):
             user = re.search(r"^User=(.*)$", name.read_text(), re.MULTILINE)[1]
             assert re.search(rf"^u {user} ", users, re.MULTILINE), f"{name.name} runs as {user}, whom nobody makes"
+    run(postroad, nats_server)
+
+
+def run(postroad, nats_server):
+    """The units under a systemd of their own."""
+    os.environ.setdefault("CONTAINERS_CONF", str(SYSTEMD.parent / "tests/containers.conf"))
+    # Podman's overlays cannot lie in what they cover.
+    with tempfile.TemporaryDirectory(dir="/var/lib") as folder:
+        root = pathlib.Path(folder)
+        root.chmod(0o755)
+        for name in ("usr", "etc", "var/lib", "var/log", "run", "tmp", "proc", "sys", "dev", "root"):
+            (root / name).mkdir(parents=True)
+        for link in ("bin", "lib", "lib64", "sbin"):
+            (root / link).symlink_to(f"usr/{link}")
+        shutil.copytree(SYSTEMD, root / "root/systemd")
+        shutil.copy(postroad, root / "root/postroad")
+        container = f"postroad-systemd-{os.getpid()}"
+        started = subprocess.run(
+            ["podman", "run", "--detach", "--name", container, "--privileged", "--systemd=always", "--network", "none",
+             "--volume", "/usr:/usr:O", "--volume", "/etc:/etc:O", "--rootfs", str(root), "/lib/systemd/systemd", "--unit=basic.target"],
+            capture_output=True, text=True, check=False,
+        ) if shutil.which("podman") else None
+        if started is None or started.returncode != 0:
+            banner = "#" * 100
+            print(f"{banner}\nTHE SYSTEMD UNITS WERE NOT RUN HERE: {started.stderr if started else 'podman is not installed'}\n{banner}")
+            return
+        try:
+            subprocess.run(["podman", "cp", nats_server, f"{container}:/usr/bin/nats-server"], check=True)
+            # Credentials are mounted where all can see them, as on a machine.
+            script = f"mount --make-rshared /; for _ in $(seq 150); do systemctl is-active --quiet basic.target && break; sleep 0.2; done; set -euo pipefail; {COMMANDS}"
+            ran = subprocess.run(["timeout", "120", "podman", "exec", container, "bash", "-xc", script], capture_output=True, text=True, check=False)
+            if ran.returncode != 0:
+                journal = subprocess.run(["podman", "exec", container, "journalctl", "--no-pager", "-n", "60"], capture_output=True, text=True, check=False)
+                sys.exit(f"the units do not run:\n{ran.stdout}{ran.stderr}\n{journal.stdout}")
+            print("the units run: postroad, postroad@crm, postroad-nats")
+        finally:
+            subprocess.run(["podman", "rm", "--force", "--time", "2", container], capture_output=True, check=False)
 
 
 def analyze(*arguments):
