@@ -15,7 +15,7 @@ use crate::{
     Actor, Commit, Error, Executed, Journal, Kind, Recorded, Snapshot,
     backend::{AppendError, Entry, Stored},
     codec::time,
-    trace,
+    next, trace,
 };
 
 /// Tries before a command gives up against others that change the same aggregate.
@@ -172,6 +172,7 @@ impl Journal {
     ) -> Result<u64, AppendError> {
         let encoded = events.iter().map(|event| stored::Event { event: Some(A::encode(event)) }).collect();
         let payload = stored::Commit { at: Some(time(decided_at(commit_id))), events: encoded }.encode_to_vec();
+        let payload = next::written(A::KIND, payload);
         let entry = Entry { id: commit_id, actor: actor.as_str().to_owned(), payload: Bytes::from(payload) };
         let subject = A::KIND.subject(id);
         let span = trace::commit(&subject, commit_id);
@@ -213,8 +214,12 @@ pub(crate) fn commit<A: Recorded>(found: &Stored) -> Result<Commit<A::Event>, Er
     let unreadable = || Error::Unreadable { subject: found.subject.clone(), sequence: found.sequence };
     let (_, id) = Kind::of_subject(&found.subject).ok_or_else(unreadable)?;
     let decoded = stored::Commit::decode(found.payload.clone()).map_err(|_| unreadable())?;
-    let events: Option<Vec<_>> =
-        decoded.events.into_iter().map(|event| event.event.and_then(|event| A::decode(id, event))).collect();
+    let events: Option<Vec<_>> = decoded
+        .events
+        .into_iter()
+        .filter(|event| !next::is_of_next(event))
+        .map(|event| event.event.and_then(|event| A::decode(id, event)))
+        .collect();
     Ok(Commit {
         id: found.id,
         sequence: found.sequence,

@@ -23,6 +23,7 @@ pub mod fuzz;
 mod jetstream;
 pub mod leases;
 mod memory;
+mod next;
 pub mod sealing;
 mod snapshots;
 mod trace;
