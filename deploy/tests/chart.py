@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""
+usage: chart.py POSTROAD
+
+Checks the chart: every value set is linted, rendered, valid for Kubernetes and without findings of checkov; every configuration that comes out is
+taken by POSTROAD itself; every value set of `refused/` is refused with what its first line says; what must hold of every pod holds.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import rendering
+from rendering import Refused, TESTS, TOOLS, helm, template
+
+KUBERNETES = ("1.27", "1.37")
+# Kinds of others, whose schemas are not Kubernetes' own.
+FOREIGN = {"Certificate", "Issuer", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
+# Which of them each value set has.
+FOREIGN_IN = {
+    "credentials": {"Certificate", "Issuer"},
+    "defaults": set(),
+    "existing": set(),
+    "mesh": set(),
+    "production": {"Certificate", "ScaledObject", "ServiceMonitor", "PrometheusRule"},
+    "scaled": {"Certificate", "Issuer"},
+}
+ROLES = ("profile", "locator", "sync", "alert", "crm")
+WITH_KEDA = {"production"}
+# Findings that stay: value set or `*`, check, end of the resource, why.
+EXCEPTIONS = (
+    ("*", "CKV_K8S_8", "-doctor", "it runs once and ends"),
+    ("*", "CKV_K8S_9", "-doctor", "it runs once and ends"),
+    ("mesh", "CKV2_K8S_6", "", "the value set switches the policies off"),
+)
+
+failures = []
+
+
+def check(holds, what):
+    if not holds:
+        failures.append(what)
+        print(f"    FAILED {what}")
+
+
+def main(postroad):
+    rendering.tools()
+    sys.path.insert(0, str(TOOLS / "kubernetes-validate"))
+    if not rendering.OFFICIAL:
+        print("NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = rendering.chart(folder)
+        sets = sorted((TESTS / "values").glob("*.yaml"))
+        check({values.stem for values in sets} == set(FOREIGN_IN), "every value set is known here")
+        for values in sets:
+            print(f"--- {values.stem}")
+            rendered(copy, values, pathlib.Path(folder), postroad)
+        for values in sorted((TESTS / "refused").glob("*.yaml")):
+            refused(copy, values)
+    if failures:
+        sys.exit(f"{len(failures)} checks of the chart failed")
+    print(f"chart: {len(sets)} value sets rendered and valid")
+
+
+def rendered(copy, values, folder, postroad):
+    keda = ["--api-versions", "keda.sh/v1alpha1"] if values.stem in WITH_KEDA else []
+    try:
+        helm("lint", "--strict", "--quiet", copy, "--values", values)
+        manifests, text = template(copy, values, *keda)
+    except Refused as refusal:
+        return check(False, f"{values.stem}: {refusal}")
+    file = folder / f"{values.stem}.yaml"
+    file.write_text(text)
+    kinds = {manifest["kind"] for manifest in manifests}
+    check(kinds & FOREIGN == FOREIGN_IN[values.stem], f"{values.stem}: its foreign kinds are {kinds & FOREIGN}")
+    validate([manifest for manifest in manifests if manifest["kind"] not in FOREIGN], folder, values.stem)
+    scan(file)
+    pods = {name: spec for name, spec in pod_specs(manifests)}
+    restricted(pods)
+    whole(manifests, values.stem)
+    configurations(manifests, folder, postroad)
+
+
+def validate(manifests, folder, name):
+    """Strictly, against the oldest and the newest Kubernetes."""
+    import yaml
+
+    file = folder / f"{name}-own.yaml"
+    file.write_text(yaml.safe_dump_all(manifests))
+    for version in KUBERNETES:
+        program = TOOLS / "kubernetes-validate/bin/kubernetes-validate"
+        ran = subprocess.run(
+            [sys.executable, program, "--strict", "--kubernetes-version", version, file],
+            env={"PYTHONPATH": str(TOOLS / "kubernetes-validate"), "PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True, check=False,
+        )
+        passed = (ran.stdout + ran.stderr).count(" passed for resource ")
+        check(ran.returncode == 0 and passed == len(manifests), f"{name} for Kubernetes {version}: {passed} of {len(manifests)} valid: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+
+
+def scan(file):
+    program = TOOLS / "checkov/bin/checkov"
+    ran = subprocess.run(
+        [sys.executable, program, "--config-file", TESTS / "checkov.yaml", "--output", "json", "--file", file],
+        env={"PYTHONPATH": str(TOOLS / "checkov"), "PATH": "/usr/bin:/bin", "HOME": "/tmp", "BC_SKIP_MAPPING": "TRUE"},
+        capture_output=True, text=True, check=False,
+    )
+    try:
+        report = json.loads(ran.stdout)
+    except ValueError:
+        return check(False, f"checkov does not run: {ran.stdout[-500:]}{ran.stderr[-2000:]}")
+    summary = report["summary"] if "summary" in report else report
+    # Else nothing was looked at, which is no praise.
+    check(summary["passed"] > 100, f"checkov passed only {summary['passed']} checks")
+    for finding in report.get("results", {}).get("failed_checks", []):
+        if not any(
+            values in ("*", file.stem) and finding["check_id"] == known and finding["resource"].endswith(end)
+            for values, known, end, _ in EXCEPTIONS
+        ):
+            check(False, f"{file.name}: {finding['check_id']} {finding['check_name']}: {finding['resource']}")
+
+
+def pod_specs(manifests):
+    for manifest in manifests:
+        spec = manifest.get("spec", {})
+        if manifest["kind"] == "Pod":
+            yield manifest["metadata"]["name"], spec
+        elif manifest["kind"] in ("Deployment", "StatefulSet", "Job"):
+            yield manifest["metadata"]["name"], spec["template"]["spec"]
+
+
+def restricted(pods):
+    """The Pod Security Standard `restricted`, and what the image promises."""
+    check(len(pods) >= len(ROLES) + 1, "there is a pod for each role, and the doctor")
+    for name, spec in pods.items():
+        pod = spec.get("securityContext", {})
+        check(pod.get("runAsNonRoot") is True, f"{name} runs as root")
+        check(pod.get("seccompProfile", {}).get("type") == "RuntimeDefault", f"{name} has no seccomp profile")
+        check(spec.get("automountServiceAccountToken") is False, f"{name} has a token of Kubernetes")
+        check(not any(key in spec for key in ("hostNetwork", "hostPID", "hostIPC")), f"{name} shares with the host")
+        allowed = {"configMap", "secret", "emptyDir", "projected"}
+        check(all(set(volume) - {"name"} <= allowed for volume in spec.get("volumes", [])), f"{name} mounts what is not allowed")
+        for container in spec["containers"]:
+            context = container.get("securityContext", {})
+            check(context.get("allowPrivilegeEscalation") is False, f"{name} may gain privileges")
+            check(context.get("capabilities", {}).get("drop") == ["ALL"], f"{name} keeps capabilities")
+            check(context.get("readOnlyRootFilesystem") is True, f"{name} can write into its image")
+
+
+def whole(manifests, name):
+    """What belongs together fits together."""
+    named = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
+    deployments = {manifest["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: manifest
+                   for manifest in manifests if manifest["kind"] == "Deployment"}
+    check(set(deployments) == set(ROLES), f"{name}: a deployment for each role")
+    for role, deployment in deployments.items():
+        spec = deployment["spec"]["template"]["spec"]
+        for volume in spec["volumes"]:
+            config_map = volume.get("configMap", {}).get("name")
+            check(config_map is None or ("ConfigMap", config_map) in named, f"{name}: {role} mounts the missing {config_map}")
+        volumes = {volume["name"] for volume in spec["volumes"]}
+        mounts = {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+        check(volumes == mounts, f"{name}: {role} has the volumes {volumes} and mounts {mounts}")
+        check(("ServiceAccount", spec["serviceAccountName"]) in named, f"{name}: {role} has no service account")
+        # The key that opens passwords is not for a role that opens none.
+        check(("sealing" in volumes) == (role != "alert"), f"{name}: {role} and the sealing key")
+        probes = [spec["containers"][0].get(probe) for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+        check(all(probe and probe["exec"]["command"][1:3] == ["health", role] for probe in probes), f"{name}: {role} is not probed")
+    grace = deployments["sync"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    check(grace >= 60, f"{name}: a worker has {grace} s for its hand-over")
+    check(deployments["crm"]["spec"]["strategy"]["type"] == "Recreate", f"{name}: two crm at a time")
+    budgets = [manifest for manifest in manifests if manifest["kind"] == "PodDisruptionBudget"]
+    check(len(budgets) >= len(ROLES), f"{name}: a disruption budget for each role")
+    check(not any(manifest["kind"] in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding") for manifest in manifests), f"{name}: rights at the Kubernetes API")
+    scalers = [manifest["kind"] for manifest in manifests if manifest["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    wanted = {"production": ["ScaledObject"], "scaled": ["HorizontalPodAutoscaler"]}.get(name, [])
+    check(scalers == wanted, f"{name}: scaled by {scalers}")
+    check(("replicas" in deployments["sync"]["spec"]) == (not wanted), f"{name}: the scaler and the deployment both say how many workers")
+    nats = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap" and "nats.conf" in manifest["data"]]
+    for manifest in nats:
+        check(re.search(r'"sync_interval": *"always"', manifest["data"]["nats.conf"]), f"{name}: NATS may lose what it acknowledged")
+    if name == "production":
+        alerts = [rule for manifest in manifests if manifest["kind"] == "PrometheusRule" for group in manifest["spec"]["groups"] for rule in group["rules"]]
+        check(any("alert" in rule for rule in alerts), "the rules for alerts are in the chart")
+        boards = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap" and manifest["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
+        check(boards and all("title" in json.loads(text) for board in boards for text in board["data"].values()), "the dashboards are in the chart")
+    if name == "defaults":
+        check(named[("StatefulSet", "postroad-nats")]["spec"]["replicas"] == 3, "three servers of NATS by default")
+
+
+def configurations(manifests, folder, postroad):
+    """What the roles will read, read by the program itself."""
+    data = next(manifest["data"] for manifest in manifests if manifest["metadata"]["name"].endswith("-configuration"))
+    check(set(data) == {f"{role}.toml" for role in (*ROLES, "operator", "prepare")}, "a configuration for each role, the command line, and what prepares NATS")
+    for name, text in data.items():
+        file = folder / name
+        file.write_text(text)
+        ran = subprocess.run([postroad, "config", "check", "--config", file], capture_output=True, text=True, check=False)
+        complaint = ran.stdout + ran.stderr
+        check(ran.returncode == 0, f"{name}: {complaint}\n{text}")
+
+
+def refused(copy, values):
+    wanted = values.read_text().splitlines()[0].removeprefix("# ")
+    try:
+        template(copy, values, "--api-versions", "keda.sh/v1alpha1")
+    except Refused as refusal:
+        check(wanted in str(refusal), f"{values.stem} is refused without naming {wanted}: {refusal}")
+    else:
+        check(False, f"{values.stem} is taken")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
