@@ -13,6 +13,7 @@ use crate::{EmailAddress, fault::Report, profile::Sealed};
 
 mod acceptance;
 mod administration;
+mod arrival;
 mod backfill;
 mod condition;
 mod cycle;

@@ -178,9 +178,7 @@ impl Cycle<'_> {
 
     async fn finish(&mut self, page: Page) -> Result<(), Stop> {
         let (started_at, trigger, page) = (self.started_at, self.trigger, Box::new(page));
-        self.commit(|epoch| CycleCommand::Finish { epoch, started_at, trigger, page: page.clone() }).await?;
-        self.worker.traffic.decided(self.worker.pace.now(), &page.outcomes);
-        Ok(())
+        self.commit(move |epoch| CycleCommand::Finish { epoch, started_at, trigger, page: page.clone() }).await
     }
 
     /// Decides and appends; the mailbox is claimed with the first commit that has something to say.
@@ -195,6 +193,7 @@ impl Cycle<'_> {
                     worker.directory.commit(id, &self.known);
                     let enabled_at = executed.state.live().and_then(|mailbox| mailbox.test_completed_on);
                     figures::committed(&executed.events, enabled_at);
+                    worker.traffic.committed(worker.pace.now(), clock::now(), enabled_at, &executed.events);
                     seen::tell(id, &executed.events);
                 }
                 Ok(())

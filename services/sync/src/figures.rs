@@ -112,13 +112,8 @@ pub fn committed(events: &[Event], enabled_at: Option<Timestamp>) {
 fn decided(verdict: &Verdict, enabled_at: Option<Timestamp>) {
     let (decision, reason) = labels(&verdict.decision);
     SYNC.verdicts.with_label_values(&[decision, reason]).inc();
-    // What had come before the mailbox was enabled, or is read by a backfill, is not late.
-    if let (Decision::Tracked { created: true, .. }, Some(received), 0) =
-        (&verdict.decision, verdict.item.received, verdict.pass)
-        && enabled_at.is_none_or(|enabled| received >= enabled)
-    {
-        let late = clock::now().duration_since(received);
-        SYNC.arrival_to_crm.observe(late.as_secs_f64().max(0.0));
+    if let Some(took) = verdict.took(enabled_at, clock::now()) {
+        SYNC.arrival_to_crm.observe(took.as_secs_f64());
     }
 }
 

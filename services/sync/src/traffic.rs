@@ -1,11 +1,11 @@
-//! What this worker did with messages, and how long they took.
+//! What this worker did with messages, and how long they took: counted from what it committed.
 
 use std::{sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
 use postroad_core::{
     latency::{Latencies, Recent},
-    mailbox::{ItemOutcome, ItemResult, Mailbox},
+    mailbox::{Decision, Event, SendEvent, Verdict},
     pace::{Moment, Rate},
 };
 
@@ -23,6 +23,19 @@ struct Counted {
     decided_rate: Rate,
     sent_rate: Rate,
     arrivals: Recent,
+}
+
+impl Counted {
+    fn decide(&mut self, now: Moment, verdict: &Verdict, took: Option<Duration>) {
+        self.decided += 1;
+        self.decided_rate.take(now);
+        if matches!(verdict.decision, Decision::Tracked { .. }) {
+            self.tracked += 1;
+        }
+        if let Some(took) = took {
+            self.arrivals.note(now, took);
+        }
+    }
 }
 
 /// What was counted, at a moment.
@@ -43,34 +56,21 @@ pub struct Figures {
 }
 
 impl Traffic {
-    /// Verdicts are in the journal; what failed is decided later.
-    pub fn decided(&self, now: Moment, outcomes: &[ItemOutcome]) {
+    /// These events of a mailbox that was enabled at a time are in the journal now.
+    pub fn committed(&self, now: Moment, at: Timestamp, enabled_at: Option<Timestamp>, events: &[Event]) {
         let mut counted = lock(&self.0);
-        for outcome in outcomes {
-            match outcome.result {
-                ItemResult::Failed(_) => continue,
-                ItemResult::Promoted { .. } => counted.tracked += 1,
-                ItemResult::Skipped(_) => {}
+        for event in events {
+            match event {
+                Event::AttemptFinished { verdicts, .. } => {
+                    verdicts.iter().for_each(|verdict| counted.decide(now, verdict, verdict.took(enabled_at, at)));
+                }
+                Event::Sending { event: SendEvent::Sent { .. }, .. } => {
+                    counted.sent += 1;
+                    counted.sent_rate.take(now);
+                }
+                _ => {}
             }
-            counted.decided += 1;
-            counted.decided_rate.take(now);
         }
-    }
-
-    /// A message of a mailbox has just become an activity.
-    pub fn arrived(&self, now: Moment, mailbox: &Mailbox, received: Option<Timestamp>, at: Timestamp) {
-        if let Some(received) = received.filter(|received| mailbox.was_enabled_at(*received)) {
-            // The clock of Exchange may be ahead.
-            let took = Duration::try_from(at.duration_since(received)).unwrap_or_default();
-            lock(&self.0).arrivals.note(now, took);
-        }
-    }
-
-    /// An email was sent.
-    pub fn sent(&self, now: Moment) {
-        let mut counted = lock(&self.0);
-        counted.sent += 1;
-        counted.sent_rate.take(now);
     }
 
     /// What was counted.
@@ -91,24 +91,50 @@ impl Traffic {
 mod tests {
     use postroad_core::{
         fault::{Code, Report},
-        mailbox::{Item, Reason},
+        mailbox::{Confirmation, Item, RULE_VERSION, Reason, Trigger},
     };
+    use uuid::Uuid;
 
     use super::*;
 
-    fn outcome(result: ItemResult) -> ItemOutcome {
-        ItemOutcome::new(Item { id: "i".into(), message_id: None, received: None }, result)
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn verdict(decision: Decision) -> Verdict {
+        let item = Item { id: "i".into(), message_id: None, received: Some(at(198)) };
+        Verdict { item, decision, rule_version: RULE_VERSION, pass: 0, facts: None, disposal: None }
+    }
+
+    fn finished(decisions: Vec<Decision>) -> Event {
+        Event::AttemptFinished {
+            epoch: 1,
+            started_at: at(0),
+            at: at(0),
+            trigger: Trigger::Timer,
+            cursor: None,
+            verdicts: decisions.into_iter().map(verdict).collect(),
+            deferrals: Vec::new(),
+            folders: Vec::new(),
+            judged_from: None,
+            backfill: None,
+            amendments: Vec::new(),
+        }
     }
 
     #[test]
-    fn what_failed_is_not_decided_yet() {
+    fn what_was_committed_is_counted() {
         let traffic = Traffic::default();
-        let failed = ItemResult::Failed(Report::new(Code::ItemUnreadable, ""));
-        traffic.decided(Duration::ZERO, &[outcome(ItemResult::Skipped(Reason::Gone)), outcome(failed)]);
-        traffic.sent(Duration::ZERO);
+        let given_up = Decision::Undeliverable { report: Report::new(Code::ItemUnreadable, ""), attempts: 5 };
+        let tracked = |created| Decision::Tracked { email_id: Uuid::nil(), created, acceptance: None };
+        let decisions = vec![Decision::NotTracked(Reason::Gone), given_up, tracked(true), tracked(false)];
+        let sent = SendEvent::Sent { email_id: Uuid::nil(), confirmation: Confirmation::Answered };
+        let sending = Event::Sending { epoch: 1, at: at(200), event: sent };
+        traffic.committed(Duration::ZERO, at(200), Some(at(100)), &[finished(decisions), sending]);
         let figures = traffic.figures(Duration::ZERO);
-        assert_eq!((figures.decided, figures.tracked, figures.sent), (1, 0, 1));
-        assert!(figures.decided_rate > 0.0);
+        assert_eq!((figures.decided, figures.tracked, figures.sent), (4, 2, 1));
+        assert_eq!(figures.arrivals.counts().collect::<Vec<_>>(), [(2048, 1)]);
+        assert!(figures.decided_rate > figures.sent_rate && figures.sent_rate > 0.0);
         assert!(traffic.figures(Duration::from_secs(60)).decided_rate < 0.001, "a rate is of the last seconds");
     }
 }

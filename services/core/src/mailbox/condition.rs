@@ -35,12 +35,6 @@ impl Mailbox {
             Health::Unknown | Health::Healthy => Condition::Well,
         }
     }
-
-    /// Whether a message that arrived then arrived while the mailbox was synchronized, so that its way took as long as it seems.
-    pub fn was_enabled_at(&self, received: Timestamp) -> bool {
-        // Exchange tells arrivals in whole seconds.
-        self.test_completed_on.is_some_and(|enabled| received.as_second() >= enabled.as_second())
-    }
 }
 
 #[cfg(test)]
@@ -71,14 +65,5 @@ mod tests {
         assert_eq!(mailbox.condition(at(9)), Condition::Disabled);
         mailbox.active = false;
         assert_eq!(mailbox.condition(at(9)), Condition::Inactive);
-    }
-
-    #[test]
-    fn mail_from_before_a_mailbox_was_enabled_did_not_wait_for_it() {
-        let mailbox = tests::enabled().live().unwrap().clone();
-        let enabled = mailbox.test_completed_on.unwrap();
-        assert!(mailbox.was_enabled_at(enabled));
-        assert!(!mailbox.was_enabled_at(enabled - jiff::SignedDuration::from_secs(1)));
-        assert!(!Mailbox { test_completed_on: None, ..mailbox }.was_enabled_at(enabled));
     }
 }

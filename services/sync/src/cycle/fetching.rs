@@ -9,7 +9,6 @@ use postroad_core::{
     organization::Settings,
 };
 use postroad_proto::crm::v1::EmailDirection;
-use postroad_rig::clock;
 
 use super::{Stop, incoming::Wanted, seen};
 use crate::{
@@ -186,12 +185,7 @@ async fn promote(
         return Err(Stop::Fault(Report::new(Code::NotOwner, "the lease of the mailbox is not held any more")));
     }
     match worker.crm.promote(header, composed.contents).await {
-        Ok((email_id, created)) => {
-            if created {
-                worker.traffic.arrived(worker.pace.now(), mailbox, item.received, clock::now());
-            }
-            Ok(decided(item, ItemResult::Promoted { email_id, created, acceptance }, facts))
-        }
+        Ok((email_id, created)) => Ok(decided(item, ItemResult::Promoted { email_id, created, acceptance }, facts)),
         Err(refused) => refusal(item, Some(facts), refused),
     }
 }

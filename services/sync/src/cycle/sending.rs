@@ -47,14 +47,8 @@ impl Ledger for Cycle<'_> {
     }
 
     async fn note(&mut self, command: SendCommand) -> Result<(), Stopped> {
-        let is_sent = matches!(command, SendCommand::RecordSent { .. });
         match self.commit(move |epoch| CycleCommand::Send { epoch, command: command.clone() }).await {
-            Ok(()) => {
-                if is_sent {
-                    self.worker.traffic.sent(self.worker.pace.now());
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(Stop::Journal) => Err(Stopped::Journal),
             Err(_) => Err(Stopped::Refused),
         }
