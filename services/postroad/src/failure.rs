@@ -49,6 +49,12 @@ pub enum Failure {
         /// What the connection said.
         reason: String,
     },
+    /// What is for people was asked for by a script.
+    #[error("this needs a terminal")]
+    NoTerminal {
+        /// What scripts do instead.
+        remedy: &'static str,
+    },
     /// The terminal, pipe or file that the answer goes to.
     #[error("the answer could not be written")]
     Output(#[from] io::Error),
@@ -189,6 +195,7 @@ impl Failure {
             Self::Fault(problem) if problem.is_refusal() => Exit::Refused,
             Self::Fault(_) => Exit::Failed,
             Self::Unreachable { .. } => Exit::Unreachable,
+            Self::NoTerminal { .. } => Exit::Refused,
             // The reader of a pipe has seen enough: `postroad fault list | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Self::Output(_) => Exit::Failed,
@@ -223,6 +230,9 @@ impl Failure {
                 "code": "UNREACHABLE", "role": role.name(), "endpoint": endpoint, "detail": reason, "what": self.to_string(),
                 "remedy": start_hint(*role),
             }),
+            Self::NoTerminal { remedy } => {
+                serde_json::json!({"code": "NO_TERMINAL", "what": self.to_string(), "remedy": remedy})
+            }
             Self::Output(error) => {
                 serde_json::json!({"code": "OUTPUT", "what": self.to_string(), "detail": error.to_string()})
             }
@@ -238,6 +248,10 @@ impl Failure {
                 ("cause", format!("it does not run, or listens elsewhere ({reason})")),
                 ("remedy", start_hint(*role)),
                 ("who", Actor::Operator.phrase().to_owned()),
+            ],
+            Self::NoTerminal { remedy } => vec![
+                ("cause", "standard input or output is a file, a pipe or another program".to_owned()),
+                ("remedy", (*remedy).to_owned()),
             ],
             Self::Output(error) => vec![("cause", error.to_string())],
         }

@@ -15,24 +15,29 @@ use crate::{
     output::Output,
 };
 
+/// Apart from what a command has of its own, so that this is seen first.
+const HEADING: &str = "Options of every command";
+
 /// Flags of every command.
 #[derive(Args, Debug)]
 pub struct Global {
     /// The configuration: its section `endpoints` says where the roles are; defaults are for a single machine
-    #[arg(long, global = true, env = "POSTROAD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = HEADING)]
+    #[arg(env = "POSTROAD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Print JSON: an array for lists, one object per line for streams
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub json: bool,
     /// Where a role is, whatever the configuration says; may be repeated
-    #[arg(long, global = true, value_name = "ROLE=URL")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "ROLE=URL")]
     pub server: Vec<Server>,
     /// A file with the token that says who calls: an access token of the issuer, or the local token [default: the local token of
     /// the configuration, where this user can read it]
-    #[arg(long, global = true, env = "POSTROAD_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = HEADING)]
+    #[arg(env = "POSTROAD_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub token_file: Option<PathBuf>,
     /// Who is recorded as having done it, with the local token [default: admin and the name of the user]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "NAME")]
     pub actor: Option<String>,
 }
 

@@ -92,7 +92,7 @@ impl Check {
         let line = |label: &str| failure.lines().into_iter().find(|(found, _)| *found == label).map(|(_, text)| text);
         let code = match failure {
             Failure::Fault(problem) => Some(problem.code.clone()),
-            Failure::Unreachable { .. } | Failure::Output(_) => None,
+            Failure::Unreachable { .. } | Failure::NoTerminal { .. } | Failure::Output(_) => None,
         };
         Self { remedy: line("remedy"), code, ..Self::new(name, State::Problem, failure.to_string()) }
     }

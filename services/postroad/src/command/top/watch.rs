@@ -8,7 +8,6 @@ use std::{
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use postroad_core::fault::Code;
 use postroad_rig::clock;
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,9 +30,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// Shows the fleet until a key or a signal ends it.
 pub async fn run(session: &Session) -> Result<Exit, Failure> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        let rule =
-            "is required; without one, `postroad top --once` prints a frame and `postroad top --json` a snapshot";
-        return Err(Failure::refused(Code::FieldRequired, "terminal", rule));
+        return Err(Failure::NoTerminal {
+            remedy: "run it in one; for scripts, `postroad top --once` prints a frame and `postroad top --json` a snapshot",
+        });
     }
     // Restores the terminal before a panic is printed, too.
     let mut terminal = ratatui::try_init()?;
