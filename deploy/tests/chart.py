@@ -52,6 +52,7 @@ def main(postroad):
     sys.path.insert(0, str(TOOLS / "kubernetes-validate"))
     if not rendering.OFFICIAL:
         print("NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered")
+    permissions(postroad)
     with tempfile.TemporaryDirectory() as folder:
         copy = rendering.chart(folder)
         sets = sorted((TESTS / "values").glob("*.yaml"))
@@ -64,6 +65,21 @@ def main(postroad):
     if failures:
         sys.exit(f"{len(failures)} checks of the chart failed")
     print(f"chart: {len(sets)} value sets rendered and valid")
+
+
+def permissions(postroad):
+    """Whom NATS knows by the chart's values, and what each may do, is what the program says."""
+    import yaml
+
+    said = json.loads(subprocess.run([postroad, "nats", "permissions", "--json"], capture_output=True, check=True).stdout)
+    wanted = {(user["account"], user["user"]): (set(user["publish"]), set(user["subscribe"])) for user in said if not user["user"].startswith("all.")}
+    values = yaml.safe_load((rendering.CHART / "values.yaml").read_text())
+    found = {
+        (name, user["user"]): tuple(set(user["permissions"][verb]["allow"]) for verb in ("publish", "subscribe"))
+        for name, account in values["nats"]["config"]["merge"]["accounts"].items()
+        for user in account["users"]
+    }
+    check(found == wanted, "the users of NATS in values.yaml are not those of `postroad nats permissions`: run deploy/helm/permissions POSTROAD")
 
 
 def rendered(copy, values, folder, postroad):

@@ -141,7 +141,8 @@ def play(state, name, template, aliases, workload, address=None):
         known = [word for alias in aliases for word in ("--alias", alias)]
         podman("network", "connect", *known, *(["--ip", address] if address else []), state.data["network"], infra)
     podman("pod", "start", name)
-    found = podman("inspect", infra, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").stdout.strip()
+    asked = ("inspect", infra, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+    found = eventually(20, f"{name} has an address", lambda: podman(*asked).stdout.strip())
     state.pods[name]["address"] = found
     state.save()
 

@@ -136,8 +136,8 @@ def journey(cluster, state, folder):
         for pod in cluster.State().pods.values():
             ports = {port["name"]: port["containerPort"] for port in pod["template"]["spec"]["containers"][0].get("ports", [])}
             if "metrics" in ports:
-                with urllib.request.urlopen(f"http://{pod['address']}:{ports['metrics']}/metrics", timeout=10) as answer:
-                    assert b"postroad_" in answer.read(), f"{pod['workload']} tells no figures"
+                url = f"http://{pod['address']}:{ports['metrics']}/metrics"
+                cluster.eventually(20, f"{pod['workload']} tells figures at {url}", lambda: b"postroad_" in fetched(url))
 
         # Mail flows while every role is replaced, by one that writes what the others cannot read.
         with post.flowing():
@@ -154,6 +154,14 @@ def reached(url):
             return answer.status == 200
     except OSError:
         return False
+
+
+def fetched(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.read()
+    except OSError:
+        return b""
 
 
 def open_port(port):

@@ -80,7 +80,7 @@ app.kubernetes.io/component: {{ . }}
 {{- define "postroad.nats.agreed" -}}
 {{- if and .Values.nats.enabled .Values.nats.config.nats.tls.enabled -}}
 {{- if eq .Values.tls.mode "off" -}}
-{{- fail "nats.config.nats.tls.enabled: must be false where tls.mode is off, as must be nats.config.cluster.tls.enabled and nats.tlsCA.enabled; and nats.config.merge.authorization null: see values.yaml" -}}
+{{- fail "nats.config.nats.tls.enabled: must be false where tls.mode is off, as must be nats.config.cluster.tls.enabled and nats.tlsCA.enabled; and nats.config.merge.accounts null: see values.yaml" -}}
 {{- end -}}
 {{- $wanted := eq .Values.tls.mode "existing" | ternary .Values.nats.config.nats.tls.secretName (printf "%s-nats-tls" (include "postroad.name" .)) -}}
 {{- if ne .Values.nats.config.nats.tls.secretName $wanted -}}
