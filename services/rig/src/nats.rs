@@ -48,6 +48,8 @@ pub async fn connect(config: &Nats, label: &str, denials: Denials) -> Result<Cli
         // Answers to one user must not be heard by another.
         .custom_inbox_prefix(permission::inbox(label))
         .connection_timeout(std::time::Duration::from_secs(5))
+        // A server whose address is gone says nothing: two pings without an answer, and another connection is made.
+        .ping_interval(std::time::Duration::from_secs(5))
         // A role that is up outlives an absence of NATS of any length.
         .max_reconnects(None)
         .event_callback(move |event| {
