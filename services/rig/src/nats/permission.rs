@@ -46,7 +46,7 @@ const COMMITS: [(Role, &[&str]); 4] = [
     (Role::Profile, &["profile", "mailbox", "name"]),
     (Role::Sync, &["mailbox"]),
     (Role::Alert, &["notification"]),
-    (Role::Crm, &["record", "email", "organization", "name"]),
+    (Role::Crm, &["record", "email", "organization", "name", "erasure"]),
 ];
 /// What workers tell each other, and nobody else.
 const WORKERS: [&str; 2] = ["postroad.sync.>", "postroad.wake.>"];
@@ -225,6 +225,7 @@ mod tests {
         assert_eq!(writers("email"), ["crm"]);
         assert_eq!(writers("record"), ["crm"]);
         assert_eq!(writers("organization"), ["crm"]);
+        assert_eq!(writers("erasure"), ["crm"]);
         assert_eq!(writers("name"), ["profile", "crm"]);
         assert_eq!(writers("notification"), ["alert"]);
     }

@@ -31,6 +31,7 @@ const TRIES: &[Try] = &[
     ("journal.record.ID", "", &["crm"]),
     ("journal.email.ID", "", &["crm"]),
     ("journal.organization.ID", "", &["crm"]),
+    ("journal.erasure.ID", "", &["crm"]),
     ("journal.name.ID", "", &["profile", "crm"]),
     ("journal.notification.ID", "", &["alert"]),
     ("journal.new.ID", "", &[]),
