@@ -207,8 +207,8 @@ class Shell:
             self.lines.put(line)
         self.lines.put(None)
 
-    def run(self, commands, seconds=600):
-        """Runs commands; ends the test where one fails."""
+    def run(self, commands, seconds=1800):
+        """Runs commands; ends the test where one fails, or is silent for so long: a compiler on a busy machine is."""
         for line in commands.strip().splitlines():
             say(f"$ {line}")
         self.process.stdin.write(f"{commands}\necho end-of-block\n")
