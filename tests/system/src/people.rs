@@ -1,7 +1,10 @@
 //! The administrator's work: people, a profile, its mailboxes, tested and enabled.
 
+use std::collections::BTreeMap;
+
 use postroad_proto::{
     crm::v1::{Record, RecordKind, SaveRecordRequest},
+    locator::v1::Verdict,
     mailbox::v1::{
         Approval, ApproveMailboxesRequest, CreateMailboxRequest, Mailbox, MailboxKind, MailboxSelection,
         MailboxSettings, SynchronizationMethod, TestAndEnableMailboxesRequest,
@@ -96,15 +99,26 @@ impl SetUp<'_> {
         result.and_then(|result| result.after).ok_or_else(|| Error::Other(format!("{address} was not approved")))
     }
 
-    /// Tests and enables all mailboxes of the profile; gives them as they are afterwards.
+    /// Tests and enables all mailboxes of the profile; gives them as they are afterwards. That a test ended without an outcome, as
+    /// when the locator does not answer, is an error.
     pub async fn test_and_enable(&self) -> Result<Vec<Mailbox>, Error> {
         let selection = MailboxSelection { profile: self.profile.to_owned(), ..MailboxSelection::default() };
         let request = TestAndEnableMailboxesRequest { selection: Some(selection) };
         let mut progress = self.deployment.mailboxes().test_and_enable_mailboxes(request).await?.into_inner();
-        let mut tested = Vec::new();
+        let (mut tested, mut failed) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
         while let Some(message) = progress.message().await? {
-            if let Some(Report::Mailbox(mailbox)) = message.report {
-                tested.push(mailbox);
+            match message.report {
+                Some(Report::Step(step)) if step.verdict() == Verdict::Failed => {
+                    failed.entry(message.email_address).or_default().push(format!("{}: {}", step.title, step.detail));
+                }
+                Some(Report::Mailbox(mailbox)) => tested.push(mailbox),
+                _ => {}
+            }
+        }
+        for mailbox in tested.iter().filter(|mailbox| mailbox.fault.is_none()) {
+            let address = mailbox.settings.as_ref().map_or("", |settings| settings.email_address.as_str());
+            if let Some(steps) = failed.get(address) {
+                return Err(Error::Other(format!("the test of {address} ended without an outcome: {steps:?}")));
             }
         }
         Ok(tested)
