@@ -16,7 +16,7 @@ use prost_types::FieldMask;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{Account, Deployment, Error, Extras, Options, SetUp, activities, letter, message_id};
+use crate::{Account, Deployment, Error, Extras, Options, Role, SetUp, activities, letter, message_id};
 
 /// The profile of every scene.
 pub const PROFILE: &str = "Contoso";
@@ -62,10 +62,14 @@ impl Scene {
         for address in addresses {
             self.set_up().mailbox(address).await?;
         }
-        let tested = self.set_up().test_and_enable().await?;
+        let (tested, failed) = self.set_up().test_and_tell().await?;
         match tested.iter().find(|mailbox| !is_enabled(mailbox)) {
             None => Ok(()),
-            Some(mailbox) => Err(Error::Other(format!("not enabled: {:?}", mailbox.fault))),
+            Some(mailbox) => {
+                let log = self.deployment.log(Role::Profile);
+                let state = (&mailbox.incoming, &mailbox.fault);
+                Err(Error::Other(format!("not enabled: {state:?}; steps that failed: {failed:?}; the log:\n{log}")))
+            }
         }
     }
 
