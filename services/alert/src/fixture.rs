@@ -96,6 +96,7 @@ pub fn succeeded(at: Timestamp) -> mailbox::Event {
         judged_from: None,
         backfill: None,
         amendments: Vec::new(),
+        relisted: Vec::new(),
     }
 }
 

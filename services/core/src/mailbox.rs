@@ -3,7 +3,10 @@
 //! Administration and synchronization write the same subject of the journal: a worker's commit is decided on what the
 //! administrator has just changed, and a worker that lost the mailbox is refused by its [`Sync::epoch`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -279,6 +282,8 @@ pub struct Sync {
     pub cursor: Option<String>,
     /// Exchange's synchronization states of the other folders that are looked at.
     pub folder_cursors: BTreeMap<Place, String>,
+    /// Folders that are listed anew, and not to their end yet: what is listed may have a verdict.
+    pub relisted: BTreeSet<Place>,
     /// The date by which mail was judged last.
     pub judged_from: Option<From>,
     /// How many backfills there were.

@@ -119,6 +119,7 @@ mod tests {
             judged_from: None,
             backfill: None,
             amendments: Vec::new(),
+            relisted: Vec::new(),
         }
     }
 

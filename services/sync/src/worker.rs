@@ -99,6 +99,8 @@ pub struct Worker {
     servers: Mutex<HashMap<Uuid, Arc<str>>>,
     /// When the deferred messages of each mailbox were last tried.
     pub retried: Mutex<HashMap<Uuid, Timestamp>>,
+    /// Messages that have a verdict, of mailboxes that are listed anew.
+    pub decided: Mutex<HashMap<Uuid, Decided>>,
     /// Mailboxes that are being processed.
     pub running: Mutex<HashSet<Uuid>>,
     /// Messages that this worker has just marked, by mailbox: the change that follows is its own.
@@ -109,6 +111,15 @@ pub struct Worker {
     tracks_sent: AtomicBool,
     /// The organization's settings, and when they were asked for.
     known_settings: tokio::sync::Mutex<Option<(Instant, Settings)>>,
+}
+
+/// The messages of a mailbox that have a verdict.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// By item id.
+    pub items: HashSet<String>,
+    /// The last commit that was looked through.
+    pub after: u64,
 }
 
 /// A mailbox is to be looked at.
@@ -167,6 +178,7 @@ impl Worker {
             pulses: Mutex::default(),
             servers: Mutex::default(),
             retried: Mutex::default(),
+            decided: Mutex::default(),
             running: Mutex::default(),
             marked: Mutex::default(),
             traffic: Traffic::default(),

@@ -1,5 +1,7 @@
 //! What a worker asks of a mailbox: claim it, begin an attempt, and record how it ended.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -114,6 +116,10 @@ pub struct Page {
     pub backfill: Option<BackfillStep>,
     /// Whether messages were changed: the new states are recorded, or the same changes would be looked at with every cycle.
     pub has_updates: bool,
+    /// Whether more changes follow: the new states are recorded, or the same ones would be listed for ever.
+    pub has_more: bool,
+    /// Folders whose listing anew has not come to its end; `None` if none was looked at.
+    pub relisted: Option<BTreeSet<Place>>,
 }
 
 impl Page {
@@ -123,6 +129,7 @@ impl Page {
             && self.amendments.is_empty()
             && self.backfill.is_none()
             && !self.has_updates
+            && !self.has_more
     }
 }
 
@@ -276,7 +283,9 @@ fn finish(mailbox: &Mailbox, attempt: Attempt, page: &Page, facts: &CycleFacts) 
     // A moved cursor alone is no reason to record: the older one lists a superset, and verdicts are stable. A dropped one is.
     let dropped = page.cursor.as_deref().is_some_and(str::is_empty);
     let begun = mailbox.sync.cursor.is_some() || !mailbox.directions.get(Direction::Incoming).enabled;
-    if page.is_empty() && healthy && !first_of_hour && !dropped && begun {
+    let relisted = page.relisted.as_ref().unwrap_or(&mailbox.sync.relisted);
+    let moved = dropped || *relisted != mailbox.sync.relisted;
+    if page.is_empty() && healthy && !first_of_hour && !moved && begun {
         return Vec::new();
     }
     let pass = page.backfill.and(mailbox.sync.backfill.as_ref()).map_or(0, |backfill| backfill.pass);
@@ -301,6 +310,7 @@ fn finish(mailbox: &Mailbox, attempt: Attempt, page: &Page, facts: &CycleFacts) 
         judged_from: Some(facts.from),
         backfill: page.backfill,
         amendments: page.amendments.clone(),
+        relisted: relisted.iter().cloned().collect(),
     }];
     if let Health::Disabled { report, since, .. } = &mailbox.sync.health {
         events.push(Event::Recovered { at: facts.now, report: report.clone(), since: *since });

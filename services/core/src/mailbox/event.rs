@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Amendment, Approval, BackfillStep, Deferral, Disposed, FolderCursor, From, PerDirection, SendEvent, Settings,
-    TestOutcome, TrackedFolder, Trigger, Verdict,
+    Amendment, Approval, BackfillStep, Deferral, Disposed, FolderCursor, From, PerDirection, Place, SendEvent,
+    Settings, TestOutcome, TrackedFolder, Trigger, Verdict,
 };
 use crate::{fault::Report, profile::Sealed};
 
@@ -67,6 +67,8 @@ pub enum Event {
         backfill: Option<BackfillStep>,
         /// What people tracked or untracked after it was decided.
         amendments: Vec<Amendment>,
+        /// Folders that are listed anew after their state was lost, and not to their end yet.
+        relisted: Vec<Place>,
     },
     /// An attempt failed; the cursor did not move.
     AttemptFailed {

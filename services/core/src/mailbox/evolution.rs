@@ -62,7 +62,9 @@ fn administer(mailbox: &mut Mailbox, event: &Event) {
         }
         Event::FolderUntracked { folder_id, .. } => {
             mailbox.folders.remove(folder_id);
-            mailbox.sync.folder_cursors.remove(&super::Place::Folder(folder_id.clone()));
+            let place = super::Place::Folder(folder_id.clone());
+            mailbox.sync.folder_cursors.remove(&place);
+            mailbox.sync.relisted.remove(&place);
         }
         Event::BackfillPaused { .. } => pause(mailbox, true),
         Event::BackfillResumed { .. } => pause(mailbox, false),
@@ -247,7 +249,8 @@ fn disposed(sync: &mut Sync, done: &Disposed) {
 
 /// The other folders, the date, and the backfill.
 fn looked(sync: &mut Sync, event: &Event) {
-    let Event::AttemptFinished { at, folders, judged_from, backfill, amendments, .. } = event else { return };
+    let Event::AttemptFinished { at, folders, judged_from, backfill, amendments, relisted, .. } = event else { return };
+    sync.relisted = relisted.iter().cloned().collect();
     for folder in folders {
         if folder.cursor.is_empty() {
             sync.folder_cursors.remove(&folder.place);

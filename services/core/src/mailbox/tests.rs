@@ -356,6 +356,43 @@ fn bad_input_names_the_field() {
     }
 }
 
+fn page(state: &State, page: Page, now: Timestamp) -> Vec<Event> {
+    let command = CycleCommand::Finish { epoch: 1, started_at: now, trigger: Trigger::Timer, page: Box::new(page) };
+    Cycles::decide(state, &command, &cycle_facts(now)).unwrap()
+}
+
+/// Given pages of deletions only; when one is read; then where it ended is recorded as long as more follow, or it is read for ever.
+#[test]
+fn a_page_that_brought_nothing_is_recorded_while_more_follow() {
+    let state = cycle(enabled(), finish(Vec::new()), at(1));
+    let read = |cursor: &str, has_more| Page { cursor: Some(cursor.into()), has_more, ..Page::default() };
+    let events = page(&state, read("c2", true), at(2));
+    let state = Cycles::fold(state, &events);
+    assert_eq!(state.live().unwrap().sync.cursor.as_deref(), Some("c2"));
+    assert_eq!(page(&state, read("c3", false), at(3)), []);
+}
+
+/// Given a lost state; when the folder is listed anew page by page; then it is known to be so until its end, whatever else is recorded.
+#[test]
+fn a_listing_anew_is_known_until_its_end() {
+    let relisted = |state: &State| state.live().unwrap().sync.relisted.iter().cloned().collect::<Vec<_>>();
+    let read = |cursor: &str, places: &[Place]| Page {
+        cursor: Some(cursor.into()),
+        relisted: Some(places.iter().cloned().collect()),
+        ..Page::default()
+    };
+    let mut state = cycle(enabled(), finish(Vec::new()), at(1));
+    let mut record = |done: Page, second: i64| {
+        let events = page(&state, done, at(second));
+        state = Cycles::fold(state.clone(), &events);
+        relisted(&state)
+    };
+    assert_eq!(record(read("c2", &[Place::Inbox]), 2), [Place::Inbox]);
+    let elsewhere = Page { outcomes: vec![poison("x")], ..Page::default() };
+    assert_eq!(record(elsewhere, 3), [Place::Inbox], "a backfill looked at no folder");
+    assert_eq!(record(read("c3", &[]), 4), []);
+}
+
 fn any_command() -> impl Strategy<Value = CycleCommand> {
     let id = prop::sample::select(vec!["a", "b", "c"]);
     let code = prop::sample::select(Code::ALL);

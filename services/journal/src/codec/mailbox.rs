@@ -122,6 +122,7 @@ fn encode_finished(event: &Event) -> Stored {
         judged_from,
         backfill,
         amendments,
+        relisted,
     } = event
     else {
         return encode(event);
@@ -138,6 +139,7 @@ fn encode_finished(event: &Event) -> Stored {
         judged_from: judged_from.map(look::write_from),
         backfill: backfill.as_ref().map(look::write_step),
         amendments: amendments.iter().map(look::write_amendment).collect(),
+        relisted: relisted.iter().map(look::write_place).collect(),
     })
 }
 
@@ -189,6 +191,7 @@ fn decode_cycle(event: Stored) -> Option<Event> {
             judged_from: look::maybe(event.judged_from, look::read_from)?,
             backfill: look::maybe(event.backfill, look::read_step)?,
             amendments: event.amendments.into_iter().map(look::read_amendment).collect::<Option<_>>()?,
+            relisted: event.relisted.into_iter().map(look::read_place).collect::<Option<_>>()?,
         },
         Stored::AttemptFailed(event) => Event::AttemptFailed {
             epoch: event.epoch,

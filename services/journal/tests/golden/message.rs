@@ -41,6 +41,7 @@ pub fn samples() -> Vec<Sample> {
     vec![
         finished("attempt_finished", looked),
         finished("attempt_finished_empty", Looked::default()),
+        finished("attempt_finished_relisted", Looked { relisted: vec![Place::Inbox, folder()], ..Looked::default() }),
         finished("verdicts_tracked", Looked { verdicts: tracked(), ..Looked::default() }),
         finished("verdicts_not_tracked", Looked { verdicts: not_tracked(), ..Looked::default() }),
         finished("verdicts_undeliverable", Looked { verdicts: undeliverable(), ..Looked::default() }),
@@ -57,10 +58,11 @@ struct Looked {
     judged_from: Option<From>,
     backfill: Option<BackfillStep>,
     amendments: Vec<Amendment>,
+    relisted: Vec<Place>,
 }
 
 fn finished_event(looked: Looked) -> Event {
-    let Looked { cursor, verdicts, deferrals, folders, judged_from, backfill, amendments } = looked;
+    let Looked { cursor, verdicts, deferrals, folders, judged_from, backfill, amendments, relisted } = looked;
     Event::AttemptFinished {
         epoch: 3,
         started_at: at(1),
@@ -73,6 +75,7 @@ fn finished_event(looked: Looked) -> Event {
         judged_from,
         backfill,
         amendments,
+        relisted,
     }
 }
 

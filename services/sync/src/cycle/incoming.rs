@@ -1,7 +1,7 @@
 //! Incoming mail: list what changed in each folder, decide about each message, promote what is tracked, and commit verdicts, cursors and
 //! attempt together (INV-1, INV-3).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use postroad_core::{
     mailbox::{
@@ -20,6 +20,9 @@ use crate::{
     tracking::Met,
 };
 
+/// Mailboxes whose decided messages are kept in memory from one page of a listing anew to the next; of others the history is read again.
+const KEPT: usize = 16;
+
 /// A message that is read, and where it was met.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -33,6 +36,8 @@ pub struct Wanted {
 struct Looked {
     place: Place,
     changes: Changes,
+    /// Whether it is listed anew, so that what is listed may have a verdict.
+    is_anew: bool,
 }
 
 /// Looks at every folder once; gives whether there is more already.
@@ -68,7 +73,8 @@ pub async fn receive(
     let tried = outcomes.iter().any(|outcome| matches!(outcome.result, ItemResult::Failed(_)));
     let more = looked.iter().any(|one| one.changes.more);
     let has_updates = looked.iter().any(|one| !one.changes.updated.is_empty());
-    let page = Page { outcomes, amendments, has_updates, ..cursors(&mailbox, looked) };
+    let relisted = Some(relisted(&mailbox, &looked));
+    let page = Page { outcomes, amendments, has_updates, has_more: more, relisted, ..cursors(&mailbox, looked) };
     cycle.finish(page).await?;
     if tried {
         lock(&cycle.worker.retried).insert(cycle.id, clock::now());
@@ -123,10 +129,11 @@ async fn look(
         if let Some(allows) = changes.server_allows {
             cycle.worker.connections.learn(profile.id, allows);
         }
-        if cursor.is_none() && mailbox.sync.processed > 0 {
+        let is_anew = (cursor.is_none() && mailbox.sync.processed > 0) || mailbox.sync.relisted.contains(&place);
+        if is_anew {
             forget_decided(cycle, &mut changes).await?;
         }
-        looked.push(Looked { place, changes });
+        looked.push(Looked { place, changes, is_anew });
     }
     Ok(looked)
 }
@@ -137,20 +144,37 @@ fn is_folder_gone(report: &postroad_core::fault::Report) -> bool {
 
 /// The folder is listed anew after its state was lost: what has a verdict is not decided again (INV-1).
 async fn forget_decided(cycle: &Cycle<'_>, changes: &mut Changes) -> Result<(), Stop> {
-    let mut decided = HashSet::new();
-    let mut after = 0;
+    let mut decided = lock(&cycle.worker.decided).remove(&cycle.id).unwrap_or_default();
     loop {
-        let history = cycle.worker.journal.history::<Cycles>(cycle.id, after, 500).await.map_err(|_| Stop::Journal)?;
+        let history = cycle.worker.journal.history::<Cycles>(cycle.id, decided.after, 500).await;
+        let history = history.map_err(|_| Stop::Journal)?;
         let Some(last) = history.last() else { break };
-        after = last.sequence;
+        decided.after = last.sequence;
         for event in history.iter().flat_map(|commit| &commit.events) {
             if let Event::AttemptFinished { verdicts, .. } = event {
-                decided.extend(verdicts.iter().map(|verdict| verdict.item.id.clone()));
+                decided.items.extend(verdicts.iter().map(|verdict| verdict.item.id.clone()));
             }
         }
     }
-    changes.listed.retain(|listed| !decided.contains(&listed.item.id));
+    changes.listed.retain(|listed| !decided.items.contains(&listed.item.id));
+    let mut kept = lock(&cycle.worker.decided);
+    if changes.more && kept.len() < KEPT {
+        kept.insert(cycle.id, decided);
+    }
     Ok(())
+}
+
+/// The folders that are listed anew and not to their end yet.
+fn relisted(mailbox: &Mailbox, looked: &[Looked]) -> BTreeSet<Place> {
+    let mut relisted = mailbox.sync.relisted.clone();
+    for one in looked {
+        if one.is_anew && one.changes.more {
+            relisted.insert(one.place.clone());
+        } else {
+            relisted.remove(&one.place);
+        }
+    }
+    relisted
 }
 
 fn looked_updates(looked: &[Looked]) -> Vec<Listed> {
@@ -164,10 +188,11 @@ fn cursors(mailbox: &Mailbox, looked: Vec<Looked>) -> Page {
         match one.place {
             Place::Inbox => page.cursor = Some(one.changes.cursor),
             place => {
-                // A state that moved over nothing is not written: the older one lists a superset.
+                // A state that moved over nothing is not written, unless more follows: the older one lists a superset.
                 let is_first = !mailbox.sync.folder_cursors.contains_key(&place);
                 let changes = &one.changes;
-                let is_moved = !changes.listed.is_empty() || !changes.updated.is_empty() || changes.cursor.is_empty();
+                let is_over_nothing = changes.listed.is_empty() && changes.updated.is_empty() && !changes.more;
+                let is_moved = !is_over_nothing || changes.cursor.is_empty();
                 if is_first || is_moved {
                     page.folders.push(FolderCursor { place, cursor: one.changes.cursor });
                 }

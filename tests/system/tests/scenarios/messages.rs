@@ -128,6 +128,39 @@ async fn a_lost_state_lists_the_folder_anew_and_doubles_nothing() {
     assert_eq!(histories.tracked(), 8);
 }
 
+/// Several pages of a listing anew: what has a verdict is in none of them decided again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_state_of_a_large_folder_doubles_nothing_on_any_page() {
+    let scene = Scene::of(&[ADA]).await.unwrap();
+    (0..350).for_each(|number| drop(scene.deliver("large", number, ADA).unwrap()));
+    scene.wait_for("large", 0..350).await.unwrap();
+    scene.deployment.exchange.set_fault(Fault::new(FaultKind::InvalidSyncState).times(1));
+    (350..353).for_each(|number| drop(scene.deliver("large", number, ADA).unwrap()));
+    scene.wait_for("large", 350..353).await.unwrap();
+    let histories = Histories::read(&scene.deployment).await.unwrap();
+    histories.check().unwrap();
+    assert_eq!(histories.tracked(), 353);
+    // Its end is known: what comes later is looked at as ever.
+    scene.deliver("large", 353, ADA).unwrap();
+    scene.wait_for("large", [353]).await.unwrap();
+}
+
+/// A person who tidies up: pages of changes that are none of our business, and then a message.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_behind_many_pages_of_deletions_arrives() {
+    let scene = Scene::of(&[ADA]).await.unwrap();
+    let exchange = &scene.deployment.exchange;
+    exchange.create_folder(ADA, "Archive").unwrap();
+    (0..350).for_each(|number| drop(scene.deliver("tidy", number, ADA).unwrap()));
+    scene.wait_for("tidy", 0..350).await.unwrap();
+    for item in exchange.list_folder(ADA, "inbox").unwrap().items {
+        exchange.move_item(ADA, &item.item_id, "Archive").unwrap();
+    }
+    scene.deliver("tidy", 350, ADA).unwrap();
+    scene.wait_for("tidy", [350]).await.unwrap();
+    Histories::read(&scene.deployment).await.unwrap().check().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_a_page_of_changes_is_fetched_at_once() {
     let scene = Scene::of(&[ADA]).await.unwrap();

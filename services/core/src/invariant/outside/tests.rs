@@ -43,6 +43,7 @@ fn finished(verdicts: &[&str], deferrals: &[&str]) -> Event {
         judged_from: None,
         backfill: None,
         amendments: Vec::new(),
+        relisted: Vec::new(),
     }
 }
 
