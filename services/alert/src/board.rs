@@ -42,15 +42,15 @@ impl Board {
 
     /// Folds one commit.
     pub fn fold(&self, followed: &Followed) {
-        let sequence = {
+        let folded = {
             let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
             view.fold(followed);
-            view.sequence()
+            view.folded()
         };
         if matches!(followed, Followed::CaughtUp) {
             self.caught_up.send_replace(true);
         }
-        self.changed.send_replace(sequence);
+        self.changed.send_replace(folded);
     }
 
     /// Waits until the view holds all that the journal held when following began.
@@ -59,7 +59,7 @@ impl Board {
         drop(self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await);
     }
 
-    /// The sequence of the last commit in the view, and a signal for each that follows. It says look, never what.
+    /// How many commits are in the view, and a signal for each that follows. It says look, never what.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

@@ -109,7 +109,7 @@ impl Watcher {
             entries.retain(|entry| reaches(view, &caller, entry));
             entries
         };
-        let (seen, waiting) = board.read(|view| (view.sequence(), reached(view, view.wall().list(view, &filter))));
+        let (seen, waiting) = board.read(|view| (view.folded(), reached(view, view.wall().list(view, &filter))));
         let given = waiting.iter().map(|entry| entry.alert.key.clone()).collect();
         Self { board, filter, caller, changes, seen, given, waiting: waiting.into() }
     }
@@ -123,7 +123,7 @@ impl Watcher {
             let (seen, changed) = self.board.read(|view| {
                 let mut changed = view.wall().changes(view, self.seen);
                 changed.retain(|entry| reaches(view, &self.caller, entry));
-                (view.sequence(), changed)
+                (view.folded(), changed)
             });
             self.seen = seen;
             for entry in changed {

@@ -1,6 +1,6 @@
 //! What the role knows: a fold of the journal's profiles, mailboxes and notifications.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use postroad_core::{
@@ -60,8 +60,11 @@ pub struct Mailing {
 /// What the role knows.
 #[derive(Debug, Default)]
 pub struct View {
-    sequence: u64,
+    /// Commits that were folded: the view's own order, as sequences of two parts of the journal cannot be compared.
+    folded: u64,
     profiles: HashMap<Uuid, Profile>,
+    /// Profiles that are gone. Notifications come in another part of the journal, so one of before may be folded after the deletion.
+    deleted: HashSet<Uuid>,
     mailboxes: HashMap<Uuid, mailbox::State>,
     attempts: BTreeMap<(Hour, Uuid), Attempts>,
     mailings: BTreeMap<(Hour, Uuid), Mailing>,
@@ -69,29 +72,30 @@ pub struct View {
 }
 
 impl View {
-    /// Folds a commit.
+    /// Folds a commit. Profiles and mailboxes are in the order of their commits, and so are notifications; the view is the same however the
+    /// ones lie among the others.
     pub fn fold(&mut self, followed: &Followed) {
         match followed {
             Followed::Profile(id, commit) => {
-                self.sequence = commit.sequence;
+                self.folded += 1;
                 for event in &commit.events {
                     self.profile_event(*id, event, commit.at);
                 }
             }
             Followed::Mailbox(id, commit) => {
-                self.sequence = commit.sequence;
+                self.folded += 1;
                 for event in &commit.events {
                     self.mailbox_event(*id, event, commit.at);
                 }
             }
             Followed::Notification(id, commit) => {
-                self.sequence = commit.sequence;
+                self.folded += 1;
                 for event in &commit.events {
                     self.notification_event(*id, event);
                 }
             }
             // What the view knows of it stays as it was.
-            Followed::Unreadable { sequence, .. } => self.sequence = *sequence,
+            Followed::Unreadable { .. } => self.folded += 1,
             // Not asked for, or nothing to fold.
             Followed::Record(..)
             | Followed::Email(..)
@@ -102,9 +106,9 @@ impl View {
         }
     }
 
-    /// The sequence of the last commit that was folded.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
+    /// How many commits were folded.
+    pub fn folded(&self) -> u64 {
+        self.folded
     }
 
     /// A profile.
@@ -209,6 +213,7 @@ impl View {
             }
             profile::Event::Deleted => {
                 self.profiles.remove(&id);
+                self.deleted.insert(id);
             }
             profile::Event::PasswordSet { .. }
             | profile::Event::Resealed { .. }
@@ -217,7 +222,7 @@ impl View {
             | profile::Event::Tested { .. } => {}
         }
         let keys = self.wall.alerts.profile(id, event);
-        self.wall.note(keys, self.sequence);
+        self.wall.note(keys, self.folded);
     }
 
     fn mailbox_event(&mut self, id: Uuid, event: &mailbox::Event, at: Timestamp) {
@@ -240,7 +245,7 @@ impl View {
         }
         self.mailboxes.insert(id, state);
         let keys = self.wall.alerts.mailbox(id, profile, event);
-        self.wall.note(keys, self.sequence);
+        self.wall.note(keys, self.folded);
     }
 
     fn attempt(&mut self, profile: Uuid, mailbox: Uuid, at: Timestamp, fault: Option<Code>) {
@@ -271,14 +276,17 @@ impl View {
             let oldest = Hour(newest.0.saturating_sub(REMEMBERED));
             self.mailings = self.mailings.split_off(&(oldest, Uuid::nil()));
         }
+        if self.deleted.contains(&profile) {
+            return;
+        }
         let keys = self.wall.alerts.notification(profile, event);
-        self.wall.note(keys, self.sequence);
+        self.wall.note(keys, self.folded);
     }
 
     /// Keeps for watchers what is on the wall about something that is being deleted.
     fn forget(&mut self, regarding: Regarding, at: Timestamp) {
         let about = self.wall.about(self, regarding);
-        self.wall.forget(about, self.sequence, at);
+        self.wall.forget(about, self.folded, at);
     }
 }
 

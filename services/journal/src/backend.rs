@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
-use crate::{Error, Extent};
+use crate::{Error, Extent, Kind, Part};
 
 /// A commit to be stored.
 #[derive(Clone, Debug)]
@@ -44,6 +44,26 @@ pub enum Update {
     Stored(Stored),
 }
 
+/// What is followed of a part.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The part.
+    pub part: Part,
+    /// The kinds in it.
+    pub kinds: Vec<Kind>,
+    /// Commits after this sequence.
+    pub after: u64,
+    /// Who follows: all kinds that he follows in all parts, such as `mailbox+profile`.
+    pub follower: String,
+}
+
+impl Wanted {
+    /// Whether a subject is of one of the kinds.
+    pub fn has(&self, subject: &str) -> bool {
+        self.kinds.iter().any(|kind| subject.starts_with(kind.subjects().trim_end_matches('*')))
+    }
+}
+
 /// Why an append failed.
 #[derive(Debug)]
 pub enum AppendError {
@@ -53,20 +73,20 @@ pub enum AppendError {
     Journal(Error),
 }
 
-/// A log of commits by subject.
+/// A log of commits by subject, in parts.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// Appends if the subject's last sequence is `expected`; 0 means that it has none. Gives the new sequence. Appending an
+    /// Appends to a part if the subject's last sequence is `expected`; 0 means that it has none. Gives the new sequence. Appending an
     /// entry again whose first append succeeded without being acknowledged gives its sequence.
-    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError>;
+    async fn append(&self, part: Part, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError>;
     /// Commits of a subject after a sequence, the oldest first.
-    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
-    /// Deletes the commit at a sequence and overwrites what it held; one that is gone is no error.
-    async fn erase(&self, sequence: u64) -> Result<(), Error>;
+    async fn read(&self, part: Part, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error>;
+    /// Deletes the commit at a sequence and overwrites what it held; one that is gone is no error. Only in parts that allow it.
+    async fn erase(&self, part: Part, sequence: u64) -> Result<(), Error>;
     /// The commit at a sequence.
-    async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error>;
-    /// Which journal it is, and how far it goes.
-    async fn extent(&self) -> Result<Extent, Error>;
-    /// All commits of the subjects after a sequence, then as they come. Never ends by itself.
-    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update>;
+    async fn at(&self, part: Part, sequence: u64) -> Result<Option<Stored>, Error>;
+    /// Which journal it is, and how far a part goes.
+    async fn extent(&self, part: Part) -> Result<Extent, Error>;
+    /// All commits that are wanted, then as they come. Never ends by itself, unless the part is not open.
+    fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update>;
 }

@@ -34,7 +34,7 @@ pub struct Actor(String);
 pub struct Snapshot<A: Aggregate> {
     /// The state.
     pub state: A::State,
-    /// The sequence of its last commit.
+    /// The sequence of its last commit, in the part of the journal where its kind is.
     pub sequence: u64,
 }
 
@@ -54,7 +54,7 @@ pub struct Executed<A: Aggregate> {
 pub struct Commit<E> {
     /// Its id.
     pub id: Uuid,
-    /// Its position.
+    /// Its position in the part of the journal where its kind is.
     pub sequence: u64,
     /// When it was decided.
     pub at: Timestamp,
@@ -89,6 +89,11 @@ impl Kind {
             Self::Organization => "organization",
             Self::Erasure => "erasure",
         }
+    }
+
+    /// The subjects of all aggregates of the kind.
+    pub fn subjects(self) -> String {
+        format!("journal.{}.*", self.token())
     }
 
     /// The subject of one aggregate.

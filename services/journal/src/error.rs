@@ -20,6 +20,20 @@ pub enum Error {
     /// JetStream is off.
     #[error("the NATS server has no JetStream: {0}")]
     WithoutJetstream(String),
+    /// A stream is not what this version keeps a part of the journal in.
+    #[error("the stream {stream} is no part of this version's journal: {why}")]
+    Layout {
+        /// Which.
+        stream: String,
+        /// What is found.
+        why: String,
+    },
+    /// A part of the journal was asked for that was not opened.
+    #[error("the stream {stream} was not opened, and cannot be used")]
+    Closed {
+        /// Its stream.
+        stream: String,
+    },
     /// A commit is larger than the server accepts.
     #[error("a commit of {size} bytes is larger than the NATS server accepts; raise its max_payload")]
     TooLarge {
@@ -52,6 +66,8 @@ impl Error {
             Self::Denied(_) => Code::NatsDenied,
             Self::TooOld { .. } => Code::NatsTooOld,
             Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
+            Self::Layout { .. } => Code::JournalLayout,
+            Self::Closed { .. } => Code::Internal,
             Self::Undeletable { .. } => Code::ErasureIncomplete,
             Self::Unreadable { .. } => Code::JournalNewer,
         };

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    Actor, Commit, Error, Executed, Journal, Kind, Recorded, Snapshot,
+    Actor, Commit, Error, Executed, Journal, Kind, Part, Recorded, Snapshot,
     backend::{AppendError, Entry, Stored},
     codec::time,
     next, trace,
@@ -125,13 +125,14 @@ impl Journal {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Commit<A::Event>>, Error> {
-        let found = self.backend.read(&A::KIND.subject(id), after, limit).await?;
+        let found = self.backend.read(A::KIND.part(), &A::KIND.subject(id), after, limit).await?;
         found.iter().map(commit::<A>).collect()
     }
 
-    /// The commit at a sequence and the aggregate's id; `None` if there is none or it is of another kind.
+    /// The commit at a sequence of the part where the aggregate's kind is, and the aggregate's id; `None` if there is none or it is of
+    /// another kind.
     pub async fn at<A: Recorded>(&self, sequence: u64) -> Result<Option<(Uuid, Commit<A::Event>)>, Error> {
-        let Some(found) = self.backend.at(sequence).await? else { return Ok(None) };
+        let Some(found) = self.backend.at(A::KIND.part(), sequence).await? else { return Ok(None) };
         match Kind::of_subject(&found.subject) {
             Some((kind, id)) if kind == A::KIND => Ok(Some((id, commit::<A>(&found)?))),
             _ => Ok(None),
@@ -176,7 +177,7 @@ impl Journal {
         let entry = Entry { id: commit_id, actor: actor.as_str().to_owned(), payload: Bytes::from(payload) };
         let subject = A::KIND.subject(id);
         let span = trace::commit(&subject, commit_id);
-        let appended = self.append_surely(&subject, expected, entry).instrument(span.clone());
+        let appended = self.append_surely(A::KIND.part(), &subject, expected, entry).instrument(span.clone());
         let began = Instant::now();
         let appended = appended.await;
         let kind = A::KIND.token();
@@ -197,10 +198,10 @@ impl Journal {
     }
 
     /// An append without an answer is repeated: its id tells whether it succeeded.
-    async fn append_surely(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+    async fn append_surely(&self, part: Part, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
         let mut last = Error::Unreachable(String::new());
         for attempt in 0..APPENDS {
-            match self.backend.append(subject, expected, entry.clone()).await {
+            match self.backend.append(part, subject, expected, entry.clone()).await {
                 Err(AppendError::Journal(Error::Unreachable(why))) => last = Error::Unreachable(why),
                 result => return result,
             }

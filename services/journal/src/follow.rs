@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, future, stream};
 use jiff::Timestamp;
 use postroad_core::{email, erasure, mailbox, name, notification, organization, profile, record};
 use postroad_metric::journal::JOURNAL;
 use uuid::Uuid;
 
 use crate::{
-    Commit, Journal, Kind,
-    backend::{Stored, Update},
+    Commit, Journal, Kind, Part,
+    backend::{Stored, Update, Wanted},
     execute::{commit, decided_at},
     trace,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// What following gives.
 #[derive(Clone, Debug)]
 pub enum Followed {
-    /// All that existed when following began was given.
+    /// All that existed when following began was given, of all parts.
     CaughtUp,
     /// A profile changed.
     Profile(Uuid, Commit<profile::Event>),
@@ -41,37 +41,61 @@ pub enum Followed {
     Unreadable {
         /// Whose; `None` if not even that can be read.
         of: Option<(Kind, Uuid)>,
-        /// Where it is.
+        /// Where it is in its part.
         sequence: u64,
     },
 }
 
 impl Journal {
-    /// Every commit of these kinds from the beginning, then as they come, in order. Survives absences of the server.
+    /// Every commit of these kinds from the beginning, then as they come. They are in order within each part of the journal, and in none
+    /// between parts: what is folded from kinds of several parts must not depend on it. Survives absences of the server.
     pub fn follow(&self, kinds: &[Kind]) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
-        self.follow_after(kinds, 0)
+        self.merged(kinds, None)
     }
 
-    /// The same after a sequence: what a snapshot does not hold.
+    /// The same without the commits of a part up to a sequence: those that a snapshot holds.
     pub fn follow_after(
         &self,
         kinds: &[Kind],
-        after: u64,
+        known: Part,
+        sequence: u64,
     ) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
-        let subjects = kinds.iter().map(|kind| format!("journal.{}.*", kind.token())).collect();
-        let mut is_live = false;
+        self.merged(kinds, Some((known, sequence)))
+    }
+
+    fn merged(
+        &self,
+        kinds: &[Kind],
+        known: Option<(Part, u64)>,
+    ) -> impl Stream<Item = Followed> + Send + Unpin + 'static + use<> {
+        let follower = kinds.iter().map(|kind| kind.token()).collect::<Vec<_>>().join("+");
+        let mut updates = Vec::new();
+        for part in Part::ALL {
+            let kinds: Vec<_> = kinds.iter().copied().filter(|kind| kind.part() == part).collect();
+            if !kinds.is_empty() {
+                let after = known.filter(|(known, _)| *known == part).map_or(0, |(_, sequence)| sequence);
+                let wanted = Wanted { part, kinds, after, follower: follower.clone() };
+                // An end is told, so that the others do not go on without a part.
+                updates.push(self.backend.follow(wanted).map(Some).chain(stream::iter([None])).boxed());
+            }
+        }
+        let mut behind = updates.len();
         let mut withheld = HashSet::new();
-        self.backend.follow(subjects, after).map(move |update| match update {
-            Update::CaughtUp => {
-                is_live = true;
-                Followed::CaughtUp
-            }
-            Update::Stored(stored) => {
-                if is_live {
-                    see(&stored);
+        let followed = stream::select_all(updates).take_while(|update| future::ready(update.is_some()));
+        followed.filter_map(move |update| {
+            future::ready(match update {
+                Some(Update::CaughtUp) => {
+                    behind = behind.saturating_sub(1);
+                    (behind == 0).then_some(Followed::CaughtUp)
                 }
-                read(&stored, &mut withheld)
-            }
+                Some(Update::Stored(stored)) => {
+                    if behind == 0 {
+                        see(&stored);
+                    }
+                    Some(read(&stored, &mut withheld))
+                }
+                None => None,
+            })
         })
     }
 }

@@ -1,79 +1,110 @@
-//! The journal on a JetStream stream.
+//! The journal on JetStream: a stream for each part.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use async_nats::{
-    Statistics,
-    jetstream::{
-        self, Context,
-        consumer::{DeliverPolicy, pull::OrderedConfig},
-        context::PublishErrorKind,
-        message::{PublishMessage, StreamMessage},
-        stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
-    },
+use async_nats::jetstream::{
+    self, Context, ErrorCode,
+    context::{CreateStreamErrorKind, PublishErrorKind},
+    message::{PublishMessage, StreamMessage},
+    stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
-use postroad_metric::{IntGauge, journal::JOURNAL};
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Denials, Error, Extent, Options,
-    backend::{AppendError, Backend, Entry, Stored, Update},
+    Denials, Error, Extent, Options, Part,
+    backend::{AppendError, Backend, Entry, Stored, Update, Wanted},
     trace,
 };
 
+mod follower;
+
 /// Servers below silently ignore headers that the journal relies on.
 const OLDEST: (u32, u32) = (2, 12);
-/// How often a follower looks whether its connection is still the same one.
-const LOOK: Duration = Duration::from_millis(250);
 const ACTOR: &str = "Postroad-Actor";
 const ID: &str = "Nats-Msg-Id";
 
-/// The stream.
+/// The streams.
 pub struct Jetstream {
     context: Context,
-    stream: Stream,
+    /// The name that the streams' names are made of.
+    base: String,
+    streams: HashMap<Part, Stream>,
     denials: Denials,
 }
 
 impl Jetstream {
-    /// Opens the stream, or makes it.
+    /// Opens the streams of the parts that are asked for, or makes them.
     pub async fn open(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
         check(client)?;
-        let denials = options.denials;
         let context = jetstream::new(client.clone());
         context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
-        let config = Config {
-            name: options.stream,
-            subjects: vec!["journal.>".to_owned()],
-            storage: StorageType::File,
-            num_replicas: options.replicas,
-            discard: DiscardPolicy::New,
-            duplicate_window: Duration::from_secs(120),
-            allow_direct: true,
-            // Only what belongs to an erased person is ever deleted; who may do so is NATS's permissions' to say.
-            deny_delete: false,
-            deny_purge: true,
-            ..Config::default()
-        };
-        let stream =
-            context.get_or_create_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
-        Ok(Self { context, stream, denials })
+        let mut streams = HashMap::new();
+        for part in &options.parts {
+            streams.insert(*part, open(&context, *part, &options).await?);
+        }
+        Ok(Self { context, base: options.stream, streams, denials: options.denials })
     }
 
-    async fn last(&self, subject: &str) -> Result<Option<Stored>, Error> {
-        found(self.stream.direct_get_last_for_subject(subject).await)
+    fn stream(&self, part: Part) -> Result<&Stream, Error> {
+        self.streams.get(&part).ok_or_else(|| Error::Closed { stream: part.stream(&self.base) })
     }
+
+    async fn last(&self, part: Part, subject: &str) -> Result<Option<Stored>, Error> {
+        found(self.stream(part)?.direct_get_last_for_subject(subject).await)
+    }
+}
+
+/// Opens the stream of a part, or makes it. One that exists stays as it is: an older version must not undo what a newer one has changed.
+async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream, Error> {
+    let (name, subjects) = (part.stream(&options.stream), part.subjects());
+    let config = Config {
+        name: name.clone(),
+        subjects: subjects.clone(),
+        storage: StorageType::File,
+        num_replicas: options.replicas,
+        discard: DiscardPolicy::New,
+        duplicate_window: Duration::from_secs(120),
+        allow_direct: true,
+        // Only what belongs to an erased person is ever deleted; who may do so is NATS's permissions' to say.
+        deny_delete: !part.is_erasable(),
+        deny_purge: true,
+        ..Config::default()
+    };
+    let stream = match context.get_or_create_stream(config).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return Err(match error.kind() {
+                CreateStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
+                    Error::Layout { stream: name, why: format!("another stream holds {}", subjects.join(", ")) }
+                }
+                _ => Error::Unreachable(error.to_string()),
+            });
+        }
+    };
+    fits(part, &options.stream, &stream.cached_info().config.subjects)?;
+    Ok(stream)
+}
+
+/// Whether a stream that holds these subjects can be a part of the journal whose first stream is `base`. It may hold more: what a newer
+/// version keeps there.
+///
+/// # Errors
+/// It lacks some: [`Error::Layout`].
+pub fn fits(part: Part, base: &str, held: &[String]) -> Result<(), Error> {
+    let wanted = part.subjects();
+    if wanted.iter().all(|subject| held.contains(subject)) {
+        return Ok(());
+    }
+    let why = format!("it holds {} and not {}", held.join(", "), wanted.join(", "));
+    Err(Error::Layout { stream: part.stream(base), why })
 }
 
 #[async_trait]
 impl Backend for Jetstream {
-    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+    async fn append(&self, part: Part, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+        self.stream(part).map_err(AppendError::Journal)?;
         let size = entry.payload.len();
         let message = PublishMessage::build()
             .headers(trace::headers())
@@ -98,20 +129,23 @@ impl Backend for Jetstream {
         };
         match error.kind() {
             // A retry of an append whose acknowledgement was lost is answered like this, not as a duplicate.
-            PublishErrorKind::WrongLastSequence => match self.last(subject).await.map_err(AppendError::Journal)? {
-                Some(last) if last.id == entry.id => Ok(last.sequence),
-                _ => Err(AppendError::Conflict),
-            },
+            PublishErrorKind::WrongLastSequence => {
+                match self.last(part, subject).await.map_err(AppendError::Journal)? {
+                    Some(last) if last.id == entry.id => Ok(last.sequence),
+                    _ => Err(AppendError::Conflict),
+                }
+            }
             PublishErrorKind::MaxPayloadExceeded => Err(AppendError::Journal(Error::TooLarge { size })),
             _ => Err(AppendError::Journal(Error::Unreachable(error.to_string()))),
         }
     }
 
-    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+    async fn read(&self, part: Part, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+        let stream = self.stream(part)?;
         let mut commits = Vec::new();
         let mut next = after + 1;
         while commits.len() < limit {
-            match found(self.stream.direct_get_next_for_subject(subject, Some(next)).await)? {
+            match found(stream.direct_get_next_for_subject(subject, Some(next)).await)? {
                 Some(stored) => {
                     next = stored.sequence + 1;
                     commits.push(stored);
@@ -122,155 +156,38 @@ impl Backend for Jetstream {
         Ok(commits)
     }
 
-    async fn erase(&self, sequence: u64) -> Result<(), Error> {
-        match self.stream.delete_message(sequence).await {
+    async fn erase(&self, part: Part, sequence: u64) -> Result<(), Error> {
+        let stream = self.stream(part)?;
+        match stream.delete_message(sequence).await {
             Ok(_) => Ok(()),
-            Err(error) => match found(self.stream.direct_get(sequence).await)? {
+            Err(error) => match found(stream.direct_get(sequence).await)? {
                 None => Ok(()),
                 Some(_) => Err(Error::Undeletable { sequence, why: error.to_string() }),
             },
         }
     }
 
-    async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {
-        found(self.stream.direct_get(sequence).await)
+    async fn at(&self, part: Part, sequence: u64) -> Result<Option<Stored>, Error> {
+        found(self.stream(part)?.direct_get(sequence).await)
     }
 
-    async fn extent(&self) -> Result<Extent, Error> {
-        let info = self.stream.get_info().await.map_err(|error| Error::Unreachable(error.to_string()))?;
+    async fn extent(&self, part: Part) -> Result<Extent, Error> {
+        let info = self.stream(part)?.get_info().await.map_err(|error| Error::Unreachable(error.to_string()))?;
         Ok(Extent { created: info.created.unix_timestamp_nanos(), last: info.state.last_sequence })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the task ends when nobody follows any more, and never fails")]
-    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
-        let (updates, received) = mpsc::channel(256);
-        let stream = self.stream.clone();
-        let statistics = self.context.client().statistics();
-        tokio::spawn(async move {
-            let name = name_of(&subjects);
-            let pending = JOURNAL.pending.with_label_values(&[name.as_str()]);
-            let interrupted = JOURNAL.interrupted.with_label_values(&[name.as_str()]);
-            let next = after + 1;
-            let mut follower =
-                Follower { stream, statistics, subjects, updates, next, told: false, pending, interrupted };
-            let mut pause = Duration::from_millis(50);
-            while !follower.updates.is_closed() {
-                let before = follower.next;
-                match follower.run().await {
-                    Ok(()) => continue,
-                    Err(error) => {
-                        follower.interrupted.set(1);
-                        tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
-                    }
-                }
-                pause = if follower.next > before {
-                    Duration::from_millis(50)
-                } else {
-                    (pause * 2).min(Duration::from_secs(5))
-                };
-                tokio::time::sleep(pause).await;
+    fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update> {
+        match self.stream(wanted.part) {
+            Ok(stream) => {
+                let (name, statistics) = (wanted.part.stream(&self.base), self.context.client().statistics());
+                follower::follow(stream.clone(), &name, statistics, wanted)
             }
-        });
-        let next = async |mut received: mpsc::Receiver<Update>| received.recv().await.map(|update| (update, received));
-        futures::stream::unfold(received, next).boxed()
-    }
-}
-
-struct Follower {
-    stream: Stream,
-    statistics: Arc<Statistics>,
-    subjects: Vec<String>,
-    updates: mpsc::Sender<Update>,
-    next: u64,
-    told: bool,
-    pending: IntGauge,
-    interrupted: IntGauge,
-}
-
-impl Follower {
-    async fn run(&mut self) -> Result<(), String> {
-        let connects = self.statistics.connects.load(Ordering::Relaxed);
-        let mut look = tokio::time::interval(LOOK);
-        // A server looks for the next message of several subjects some twenty times slower than it reads all of them in order: what
-        // existed is read in order, and only what comes is chosen by the server.
-        let is_catching_up = !self.told;
-        let config = OrderedConfig {
-            filter_subjects: if is_catching_up { Vec::new() } else { self.subjects.clone() },
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
-            ..OrderedConfig::default()
-        };
-        let mut consumer = self.stream.create_consumer(config).await.map_err(|error| error.to_string())?;
-        let pending = consumer.info().await.map_err(|error| error.to_string())?.num_pending;
-        self.note(pending);
-        if is_catching_up && pending == 0 {
-            self.tell().await;
-            return Ok(());
-        }
-        let mut messages = consumer.messages().await.map_err(|error| error.to_string())?;
-        self.interrupted.set(0);
-        let mut behind = pending;
-        loop {
-            let message = tokio::select! {
-                () = self.updates.closed() => return Ok(()),
-                // A consumer that a restarted server has forgotten would be missed only after several heartbeats.
-                _ = look.tick() => {
-                    if self.statistics.connects.load(Ordering::Relaxed) != connects {
-                        return Err("the connection was lost and made again".to_owned());
-                    }
-                    self.note(behind);
-                    continue;
-                }
-                message = messages.next() => message.ok_or("the consumer ended")?.map_err(|error| error.to_string())?,
-            };
-            let info = message.info().map_err(|error| error.to_string())?;
-            let (sequence, pending) = (info.stream_sequence, info.pending);
-            self.next = sequence + 1;
-            behind = pending;
-            self.note(behind);
-            let is_wanted = !is_catching_up || self.wants(&message.subject);
-            let stored = Stored {
-                subject: message.subject.to_string(),
-                sequence,
-                id: id_of(message.headers.as_ref()),
-                actor: actor_of(message.headers.as_ref()),
-                payload: message.payload.clone(),
-                // What existed before belongs to nothing that happens now.
-                trace: if is_catching_up { None } else { trace::parent(message.headers.as_ref()) },
-            };
-            if is_wanted && self.updates.send(Update::Stored(stored)).await.is_err() {
-                return Ok(());
-            }
-            if is_catching_up && pending == 0 {
-                self.tell().await;
-                return Ok(());
+            Err(error) => {
+                tracing::error!(%error, follower = wanted.follower, "a part of the journal cannot be followed");
+                futures::stream::empty().boxed()
             }
         }
     }
-
-    /// How many commits the view does not have yet: those that the server has, and those that wait here.
-    fn note(&self, pending: u64) {
-        let waiting = self.updates.max_capacity() - self.updates.capacity();
-        self.pending.set(i64::try_from(pending.saturating_add(waiting as u64)).unwrap_or(i64::MAX));
-    }
-
-    /// Whether a subject is one of those that are followed.
-    fn wants(&self, subject: &str) -> bool {
-        self.subjects.iter().any(|wanted| subject.starts_with(wanted.trim_end_matches('*')))
-    }
-
-    async fn tell(&mut self) {
-        if !self.told {
-            self.told = true;
-            // A follower that is gone is noticed with the next message.
-            let _ = self.updates.send(Update::CaughtUp).await;
-        }
-    }
-}
-
-/// The kinds that are followed, such as `mailbox+profile`.
-fn name_of(subjects: &[String]) -> String {
-    let kinds = subjects.iter().filter_map(|subject| subject.split('.').nth(1));
-    kinds.collect::<Vec<_>>().join("+")
 }
 
 /// Refuses a server that is too old.

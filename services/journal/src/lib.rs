@@ -1,9 +1,10 @@
-//! The event log port: what happened, by aggregate, in one stream.
+//! The event log port: what happened, by aggregate, in one stream for each circle of readers.
 //!
 //! One message is one commit, so a commit is atomic. Optimistic concurrency is by the subject's last sequence; the commit's id
 //! is the `Nats-Msg-Id`, by which an append whose acknowledgement was lost is recognised.
 //!
 //! - [`Journal`]: load, execute, follow; over JetStream or in memory, with one contract suite over both
+//! - [`Part`]: which kinds are in a stream together
 //! - [`Recorded`]: how the events of each aggregate are stored (`codec`)
 //! - erasing ([`Journal::erase_before`]): the only deletion there is
 //! - [`sealing`]: passwords under a key of the deployment
@@ -24,6 +25,7 @@ mod jetstream;
 pub mod leases;
 mod memory;
 mod next;
+mod part;
 pub mod sealing;
 mod snapshots;
 mod trace;
@@ -36,6 +38,8 @@ pub use denials::Denials;
 pub use error::Error;
 pub use execute::ExecuteError;
 pub use follow::Followed;
+pub use jetstream::fits;
+pub use part::Part;
 pub use snapshots::{Extent, Record};
 
 /// The journal; a cheap clone.
@@ -45,12 +49,14 @@ pub struct Journal {
     shelf: Arc<dyn snapshots::Shelf>,
 }
 
-/// How the stream is kept.
+/// How the streams are kept, and which of them are opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The name of the stream.
+    /// The name of the first stream, from which the others' names are made: [`Part::stream`].
     pub stream: String,
-    /// Copies of it: 1 on a single server, 3 on a cluster.
+    /// What is opened; nothing else can be read or written.
+    pub parts: Vec<Part>,
+    /// Copies of each: 1 on a single server, 3 on a cluster.
     pub replicas: usize,
     /// Where what NATS does not allow is noted.
     pub denials: Denials,
@@ -58,7 +64,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stream: "JOURNAL".to_owned(), replicas: 1, denials: Denials::default() }
+        Self { stream: "JOURNAL".to_owned(), parts: Part::ALL.to_vec(), replicas: 1, denials: Denials::default() }
     }
 }
 
@@ -69,16 +75,17 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// The journal of a NATS server; makes its stream where it is missing.
-    /// Refuses a server that is older than 2.12 or has no JetStream.
+    /// The journal of a NATS server; makes its streams where they are missing.
+    /// Refuses a server that is older than 2.12 or has no JetStream, and streams that are laid out in another way.
     pub async fn connect(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
         let shelf = Arc::new(snapshots::Bucket::new(client, &options));
         Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?), shelf })
     }
 
-    /// Makes what the journal is kept in, where it is missing.
+    /// Makes what the journal is kept in, all parts of it, where it is missing.
     pub async fn prepare(client: &async_nats::Client, options: Options) -> Result<(), Error> {
         snapshots::Bucket::new(client, &options).prepare().await?;
+        let options = Options { parts: Part::ALL.to_vec(), ..options };
         jetstream::Jetstream::open(client, options).await.map(drop)
     }
 

@@ -7,27 +7,51 @@ use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::watch;
 
 use crate::{
-    Error, Extent,
-    backend::{AppendError, Backend, Entry, Stored, Update},
+    Error, Extent, Part,
+    backend::{AppendError, Backend, Entry, Stored, Update, Wanted},
 };
 
-/// The log.
+/// The log: one for each part.
 #[derive(Clone, Default)]
 pub struct Memory {
-    log: Arc<Mutex<Vec<Stored>>>,
+    mailboxes: Log,
+    crm: Log,
+    names: Log,
+    notifications: Log,
+}
+
+/// The log of a part.
+#[derive(Clone, Default)]
+struct Log {
+    commits: Arc<Mutex<Vec<Stored>>>,
     length: Arc<watch::Sender<usize>>,
 }
 
 impl Memory {
+    const fn log(&self, part: Part) -> &Log {
+        match part {
+            Part::Mailboxes => &self.mailboxes,
+            Part::Crm => &self.crm,
+            Part::Names => &self.names,
+            Part::Notifications => &self.notifications,
+        }
+    }
+
+    fn look<T>(&self, part: Part, look: impl FnOnce(&mut Vec<Stored>) -> T) -> T {
+        self.log(part).look(look)
+    }
+}
+
+impl Log {
     fn look<T>(&self, look: impl FnOnce(&mut Vec<Stored>) -> T) -> T {
-        look(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.commits.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[async_trait]
 impl Backend for Memory {
-    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
-        let (sequence, length) = self.look(|log| {
+    async fn append(&self, part: Part, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+        let (sequence, length) = self.look(part, |log| {
             let last = log.iter().rev().find(|stored| stored.subject == subject);
             if let Some(last) = last.filter(|last| last.id == entry.id) {
                 return Ok((last.sequence, log.len()));
@@ -40,17 +64,23 @@ impl Backend for Memory {
             log.push(Stored { subject: subject.to_owned(), sequence, id, actor, payload, trace: None });
             Ok((sequence, log.len()))
         })?;
-        self.length.send_replace(length);
+        self.log(part).length.send_replace(length);
         Ok(sequence)
     }
 
-    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+    async fn read(&self, part: Part, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
         let wanted = |stored: &&Stored| stored.subject == subject && stored.sequence > after;
-        Ok(self.look(|log| log.iter().filter(wanted).take(limit).cloned().collect()))
+        Ok(self.look(part, |log| log.iter().filter(wanted).take(limit).cloned().collect()))
     }
 
-    async fn erase(&self, sequence: u64) -> Result<(), Error> {
-        self.look(|log| {
+    async fn erase(&self, part: Part, sequence: u64) -> Result<(), Error> {
+        if !part.is_erasable() {
+            return match self.at(part, sequence).await? {
+                None => Ok(()),
+                Some(_) => Err(Error::Undeletable { sequence, why: "deletion is not allowed here".to_owned() }),
+            };
+        }
+        self.look(part, |log| {
             // Its place stays, so that the others keep theirs.
             for stored in log.iter_mut().filter(|stored| stored.sequence == sequence) {
                 stored.subject.clear();
@@ -61,31 +91,31 @@ impl Backend for Memory {
         Ok(())
     }
 
-    async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {
-        Ok(self
-            .look(|log| log.iter().find(|stored| stored.sequence == sequence && !stored.subject.is_empty()).cloned()))
+    async fn at(&self, part: Part, sequence: u64) -> Result<Option<Stored>, Error> {
+        let is_there = |stored: &&Stored| stored.sequence == sequence && !stored.subject.is_empty();
+        Ok(self.look(part, |log| log.iter().find(is_there).cloned()))
     }
 
-    async fn extent(&self) -> Result<Extent, Error> {
-        Ok(Extent { created: 0, last: self.look(|log| log.len() as u64) })
+    async fn extent(&self, part: Part) -> Result<Extent, Error> {
+        Ok(Extent { created: 0, last: self.look(part, |log| log.len() as u64) })
     }
 
-    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
-        let prefixes = subjects.iter().map(|subject| subject.trim_end_matches('*').to_owned()).collect();
-        let existing = self.look(|log| log.len());
+    fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update> {
+        let log = self.log(wanted.part).clone();
+        let existing = log.look(|log| log.len());
         // Sequences begin at 1, places at 0.
-        let next = usize::try_from(after).unwrap_or(usize::MAX);
-        let follower =
-            Follower { log: self.clone(), length: self.length.subscribe(), prefixes, existing, next, told: false };
+        let next = usize::try_from(wanted.after).unwrap_or(usize::MAX);
+        let length = log.length.subscribe();
+        let follower = Follower { log, length, wanted, existing, next, told: false };
         futures::stream::unfold(follower, async |mut follower| follower.next().await.map(|update| (update, follower)))
             .boxed()
     }
 }
 
 struct Follower {
-    log: Memory,
+    log: Log,
     length: watch::Receiver<usize>,
-    prefixes: Vec<String>,
+    wanted: Wanted,
     existing: usize,
     next: usize,
     told: bool,
@@ -102,7 +132,7 @@ impl Follower {
             match self.log.look(|log| log.get(next).cloned()) {
                 Some(stored) => {
                     self.next += 1;
-                    if self.prefixes.iter().any(|prefix| stored.subject.starts_with(prefix)) {
+                    if self.wanted.has(&stored.subject) {
                         return Some(Update::Stored(stored));
                     }
                 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
-use crate::{Error, Journal};
+use crate::{Error, Journal, Part};
 
 mod bucket;
 mod mailboxes;
@@ -40,10 +40,10 @@ pub(crate) trait Shelf: Send + Sync {
     async fn open(&self, name: &str) -> Result<Option<Box<Reader<'static>>>, Error>;
 }
 
-/// Which journal it is, and how far it goes.
+/// Which journal it is, and how far a part of it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// When its stream was made, in nanoseconds of Unix time: a new one of the same name is another journal.
+    /// When the part's stream was made, in nanoseconds of Unix time: a new one of the same name is another journal.
     pub created: i128,
     /// The sequence of its last commit.
     pub last: u64,
@@ -81,25 +81,31 @@ enum Stage {
 }
 
 impl Journal {
-    /// Which journal it is, and how far it goes.
+    /// Which journal it is, and how far a part of it goes.
     ///
     /// # Errors
     /// NATS does not answer.
-    pub async fn extent(&self) -> Result<Extent, Error> {
-        self.backend.extent().await
+    pub async fn extent(&self, part: Part) -> Result<Extent, Error> {
+        self.backend.extent(part).await
     }
 
-    /// Keeps a view under a name, in place of the one before; gives its size in bytes. `sequence` is up to where the view had folded the
-    /// journal before the first batch was taken; `version` rises with every change of what records are made of.
+    /// Keeps a view of one part under a name, in place of the one before; gives its size in bytes. `sequence` is up to where the view had
+    /// folded that part before the first batch was taken; `version` rises with every change of what records are made of.
     ///
     /// # Errors
     /// NATS does not answer. The snapshot before stays.
-    pub async fn keep<R, S>(&self, name: &str, version: u32, sequence: u64, batches: S) -> Result<u64, Error>
+    pub async fn keep<R, S>(
+        &self,
+        part: Part,
+        (name, version): (&str, u32),
+        sequence: u64,
+        batches: S,
+    ) -> Result<u64, Error>
     where
         R: Serialize + Send,
         S: Stream<Item = Vec<R>> + Send + Unpin,
     {
-        let created = self.extent().await?.created;
+        let created = self.extent(part).await?.created;
         let head = Frame::Head { frames: FRAMES, version, created, sequence };
         let frames =
             stream::unfold((Stage::Head, Some(head), batches, 0_u64), async |(stage, head, mut batches, records)| {
@@ -124,8 +130,13 @@ impl Journal {
 
     /// Reads what was kept under a name, batch by batch, and gives the sequence after which commits are to be folded onto it. `None`: there is
     /// none that can be used, and whatever `each` was given is to be forgotten.
-    pub async fn kept<R: DeserializeOwned>(&self, name: &str, version: u32, each: impl FnMut(Vec<R>)) -> Option<u64> {
-        match self.read_kept(name, version, each).await {
+    pub async fn kept<R: DeserializeOwned>(
+        &self,
+        part: Part,
+        (name, version): (&str, u32),
+        each: impl FnMut(Vec<R>),
+    ) -> Option<u64> {
+        match self.read_kept(part, name, version, each).await {
             Ok(sequence) => sequence,
             Err(error) => {
                 tracing::warn!(name, %error, "a snapshot is discarded, and the journal is replayed");
@@ -136,6 +147,7 @@ impl Journal {
 
     async fn read_kept<R: DeserializeOwned>(
         &self,
+        part: Part,
         name: &str,
         wanted: u32,
         mut each: impl FnMut(Vec<R>),
@@ -148,7 +160,7 @@ impl Journal {
         if (frames, version) != (FRAMES, wanted) {
             return Err(Unusable::Version { found: version, wanted });
         }
-        let extent = self.extent().await?;
+        let extent = self.extent(part).await?;
         if created != extent.created || sequence > extent.last {
             return Err(Unusable::Journal);
         }

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _};
 use postroad_core::{
-    Aggregate as _,
+    Aggregate as _, name,
     record::{Command, Kind as RecordKind, Record, Rules},
 };
-use postroad_journal::{Actor, ExecuteError, Followed, Journal, Kind, Options, Snapshot};
+use postroad_journal::{Actor, Error, ExecuteError, Followed, Journal, Kind, Options, Part, Snapshot};
 use stage::{Nats, eventually};
 use uuid::Uuid;
 
@@ -51,8 +51,10 @@ contract! {
     a_decision_on_an_old_state_is_made_again
     history_comes_in_pages
     followers_get_everything_in_order
+    each_part_counts_for_itself_and_who_follows_several_gets_all_of_each_in_order
     a_snapshot_is_replaced_and_followed_on_from
     what_is_erased_is_gone_and_the_rest_is_as_it_was
+    what_is_not_of_persons_cannot_be_erased
 }
 
 async fn connect(nats: &Nats) -> Journal {
@@ -61,7 +63,7 @@ async fn connect(nats: &Nats) -> Journal {
 }
 
 async fn a_snapshot_is_replaced_and_followed_on_from(journal: Journal) {
-    let none = journal.kept("people", 1, |_: Vec<u64>| ()).await;
+    let none = journal.kept(Part::Crm, ("people", 1), |_: Vec<u64>| ()).await;
     assert_eq!(none, None);
     let mut last = 0;
     for round in 1..=3_u64 {
@@ -69,19 +71,19 @@ async fn a_snapshot_is_replaced_and_followed_on_from(journal: Journal) {
         // Larger than a chunk of an object store.
         let batches =
             futures::stream::iter((0..40).map(|batch| (0..1000).map(|at| round << 40 | batch << 20 | at).collect()));
-        let bytes = journal.keep::<u64, _>("people", 1, last, batches).await.unwrap();
+        let bytes = journal.keep::<u64, _>(Part::Crm, ("people", 1), last, batches).await.unwrap();
         assert!(bytes > 200_000, "{bytes}");
         let mut read = Vec::new();
-        assert_eq!(journal.kept("people", 1, |batch: Vec<u64>| read.extend(batch)).await, Some(last));
+        assert_eq!(journal.kept(Part::Crm, ("people", 1), |batch: Vec<u64>| read.extend(batch)).await, Some(last));
         assert_eq!((read.len(), read[0] >> 40, read[39_999]), (40_000, round, round << 40 | 39 << 20 | 999));
-        assert_eq!(journal.kept("people", 2, |_: Vec<u64>| ()).await, None, "of another version");
+        assert_eq!(journal.kept(Part::Crm, ("people", 2), |_: Vec<u64>| ()).await, None, "of another version");
     }
     let after = save(&journal, BEN, "Ben").await;
-    let mut followed = journal.follow_after(&[Kind::Record], last);
+    let mut followed = journal.follow_after(&[Kind::Record], Part::Crm, last);
     let first = followed.next().await.unwrap();
     assert!(matches!(first, Followed::Record(BEN, commit) if commit.sequence == after));
     assert!(matches!(followed.next().await.unwrap(), Followed::CaughtUp));
-    let mut nothing = journal.follow_after(&[Kind::Record], after);
+    let mut nothing = journal.follow_after(&[Kind::Record], Part::Crm, after);
     assert!(matches!(nothing.next().await.unwrap(), Followed::CaughtUp));
     let later = save(&journal, ADA, "Ada").await;
     let next = nothing.next().await.unwrap();
@@ -190,6 +192,130 @@ async fn followers_get_everything_in_order(journal: Journal) {
     }
     assert_eq!(seen, wanted.iter().map(|sequence| (ADA, *sequence)).collect::<Vec<_>>());
     assert!(others.next().now_or_never().is_none(), "what is of another kind does not come");
+}
+
+async fn claim(journal: &Journal, id: Uuid) -> u64 {
+    let facts = name::Facts { holder_lives: true };
+    journal
+        .execute::<name::Rules>(id, &actor(), &name::Command::Claim { holder: BEN }, |_| facts)
+        .await
+        .unwrap()
+        .sequence
+}
+
+async fn each_part_counts_for_itself_and_who_follows_several_gets_all_of_each_in_order(journal: Journal) {
+    let mut follower = journal.follow(&[Kind::Name, Kind::Record]);
+    assert!(matches!(next(&mut follower).await, Followed::CaughtUp));
+    let names: Vec<_> = (1..=20).map(|number| Uuid::from_u128(100 + number)).collect();
+    for (number, id) in (1..).zip(&names) {
+        assert_eq!(claim(&journal, *id).await, number);
+        assert_eq!(save(&journal, ADA, &format!("Ada {number}")).await, number);
+    }
+    assert_eq!(journal.extent(Part::Names).await.unwrap().last, 20);
+    assert_eq!(journal.extent(Part::Crm).await.unwrap().last, 20);
+    assert_eq!(journal.extent(Part::Mailboxes).await.unwrap().last, 0);
+    let (at_record, at_name) = (journal.at::<Rules>(7).await.unwrap(), journal.at::<name::Rules>(7).await.unwrap());
+    assert_eq!((at_record.unwrap().0, at_name.unwrap().0), (ADA, names[6]));
+    // As it comes, and by whoever begins later: all of each part in its order, and only then that it is all.
+    let (_, live) = sorted(&mut follower, 40).await;
+    let mut late = journal.follow(&[Kind::Name, Kind::Record]);
+    let (is_caught_up, replayed) = sorted(&mut late, 40).await;
+    assert!(!is_caught_up && matches!(next(&mut late).await, Followed::CaughtUp));
+    let wanted: Vec<_> = names.iter().copied().zip(1..).collect();
+    let records: Vec<_> = (1..=20).map(|number| (ADA, number)).collect();
+    assert_eq!(live, (wanted.clone(), records.clone()));
+    assert_eq!(replayed, (wanted, records));
+    // What is known of one part is left out, and nothing of the other.
+    let mut rest = journal.follow_after(&[Kind::Record, Kind::Name], Part::Crm, 18);
+    let (_, (claims, records)) = sorted(&mut rest, 22).await;
+    assert_eq!((claims.len(), records), (20, vec![(ADA, 19), (ADA, 20)]));
+    assert!(matches!(next(&mut rest).await, Followed::CaughtUp));
+}
+
+/// So many commits: names and records, each as they came; and whether it was told that it is all.
+#[expect(clippy::type_complexity, reason = "a test")]
+async fn sorted(
+    follower: &mut (impl futures::Stream<Item = Followed> + Unpin),
+    commits: usize,
+) -> (bool, (Vec<(Uuid, u64)>, Vec<(Uuid, u64)>)) {
+    let (mut names, mut records, mut is_caught_up) = (Vec::new(), Vec::new(), false);
+    while names.len() + records.len() < commits {
+        match next(follower).await {
+            Followed::Name(id, commit) => names.push((id, commit.sequence)),
+            Followed::Record(id, commit) => records.push((id, commit.sequence)),
+            Followed::CaughtUp => is_caught_up = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    (is_caught_up, (names, records))
+}
+
+async fn what_is_not_of_persons_cannot_be_erased(journal: Journal) {
+    let first = claim(&journal, ADA).await;
+    let release = name::Command::Release { holder: BEN };
+    let facts = name::Facts { holder_lives: true };
+    let second = journal.execute::<name::Rules>(ADA, &actor(), &release, |_| facts).await.unwrap().sequence;
+    let refused = journal.erase_before(Kind::Name, ADA, second).await.unwrap_err();
+    assert!(matches!(refused, Error::Undeletable { sequence, .. } if sequence == first), "{refused}");
+    assert_eq!(journal.history::<name::Rules>(ADA, 0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_was_not_opened_is_neither_made_nor_used() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let options = Options { parts: vec![Part::Crm], ..Options::default() };
+    let journal = Journal::connect(&client, options).await.unwrap();
+    save(&journal, ADA, "Ada").await;
+    let closed = journal.load::<name::Rules>(ADA).await.err().unwrap();
+    assert!(matches!(&closed, Error::Closed { stream } if stream == "JOURNAL_NAMES"), "{closed}");
+    // Who follows what is not there gets an end, and not the rest as if it were all.
+    let followed: Vec<_> = journal.follow(&[Kind::Name, Kind::Record]).collect().await;
+    assert!(!followed.iter().any(|followed| matches!(followed, Followed::CaughtUp)), "{followed:?}");
+    let jetstream = async_nats::jetstream::new(client.clone());
+    assert!(jetstream.get_stream("JOURNAL_CRM").await.is_ok());
+    assert!(jetstream.get_stream("JOURNAL").await.is_err() && jetstream.get_stream("JOURNAL_NAMES").await.is_err());
+    Journal::prepare(&client, Options { parts: Vec::new(), ..Options::default() }).await.unwrap();
+    for part in Part::ALL {
+        let stream = jetstream.get_stream(part.stream("JOURNAL")).await.unwrap();
+        let config = &stream.cached_info().config;
+        assert_eq!((config.deny_delete, config.deny_purge), (part != Part::Crm, true), "{part:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_the_former_layout_is_refused_and_left_as_it_is_and_one_of_a_newer_version_is_used() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client.clone());
+    let stream = |name: &str, subjects: &[&str]| async_nats::jetstream::stream::Config {
+        name: name.to_owned(),
+        subjects: subjects.iter().map(|subject| (*subject).to_owned()).collect(),
+        allow_direct: true,
+        ..Default::default()
+    };
+    jetstream.create_stream(stream("JOURNAL", &["journal.>"])).await.unwrap();
+    // Whichever part is opened, and also where the first stream has another name than it.
+    for (base, part) in [("JOURNAL", Part::Mailboxes), ("JOURNAL", Part::Crm), ("OTHER", Part::Mailboxes)] {
+        let options = Options { stream: base.to_owned(), parts: vec![part], ..Options::default() };
+        let error = Journal::connect(&client, options).await.unwrap_err();
+        assert!(matches!(error, Error::Layout { .. }), "{error:?}");
+        let (report, name) = (error.report(), part.stream(base));
+        assert!(report.code.name() == "JOURNAL_LAYOUT" && report.detail.contains(&name), "{report:?}");
+    }
+    assert!(matches!(Journal::prepare(&client, Options::default()).await, Err(Error::Layout { .. })));
+    let found = jetstream.get_stream("JOURNAL").await.unwrap();
+    assert_eq!(found.cached_info().config.subjects, ["journal.>"]);
+    jetstream.delete_stream("JOURNAL").await.unwrap();
+
+    let newer = ["journal.profile.*", "journal.new.*", "journal.mailbox.*"];
+    jetstream.create_stream(stream("JOURNAL", &newer)).await.unwrap();
+    jetstream.publish("journal.new.x", "".into()).await.unwrap().await.unwrap();
+    let journal = Journal::connect(&client, Options::default()).await.unwrap();
+    let followed = next(&mut journal.follow(&[Kind::Mailbox, Kind::Profile])).await;
+    assert!(matches!(followed, Followed::CaughtUp), "{followed:?}");
+    let found = jetstream.get_stream("JOURNAL").await.unwrap();
+    assert_eq!(found.cached_info().config.subjects, newer);
 }
 
 async fn next(follower: &mut (impl futures::Stream<Item = Followed> + Unpin)) -> Followed {

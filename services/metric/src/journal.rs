@@ -17,15 +17,15 @@ pub struct Journal {
     pub commit_duration: HistogramVec,
     /// Seconds from a commit's decision until a view has it.
     pub delivery_delay: Histogram,
-    /// Commits that a view does not have yet, by `follower`: the kinds that it follows.
+    /// Commits that a view does not have yet, by `follower`, the kinds that it follows, and the part of the journal: `stream`.
     pub pending: IntGaugeVec,
-    /// 1 while a view cannot follow.
+    /// 1 while a view cannot follow, by the same.
     pub interrupted: IntGaugeVec,
 }
 
 impl Journal {
     fn new() -> Self {
-        let follower = &["follower"];
+        let follower = &["follower", "stream"];
         Self {
             commits: counters("postroad_journal_commits_total", "Appends to the journal.", &["kind", "result"]),
             commit_duration: histograms(

@@ -85,7 +85,7 @@ pub async fn start(config: Arc<Config>, role: Role, shutdown: CancellationToken)
     let denied = denials.any();
     let opening = async {
         let nats = nats::connect(&config.nats, role.name(), denials.clone()).await?;
-        let options = config.nats.journal(denials.clone());
+        let options = config.nats.journal(nats::permission::parts(role), denials.clone());
         let journal = match role {
             // It may have a NATS account of its own, in which there is no journal.
             Role::Locator => Journal::none(&nats)?,

@@ -10,7 +10,7 @@ use postroad_core::{
     mailbox::{self, Direction, Recipient},
     profile,
 };
-use postroad_journal::{Followed, Journal, Kind, Snapshot};
+use postroad_journal::{Followed, Journal, Kind, Part, Snapshot};
 use postroad_rig::{Context, Error};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -204,7 +204,7 @@ pub async fn follow(context: &Context, directory: Arc<Directory>) -> Result<(), 
         () = context.shutdown.cancelled() => return Ok(()),
         sequence = directory.restore(&context.journal) => sequence,
     };
-    let mut commits = context.journal.follow_after(&[Kind::Mailbox, Kind::Profile], sequence);
+    let mut commits = context.journal.follow_after(&[Kind::Mailbox, Kind::Profile], Part::Mailboxes, sequence);
     let viewed = Arc::clone(&directory);
     let (ready, caught_up) = oneshot::channel();
     let shutdown = context.shutdown.clone();

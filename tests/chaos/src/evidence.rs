@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use postroad_core::{Aggregate, mailbox, notification};
-use postroad_journal::{Commit, Followed, Journal, Kind, Options};
+use postroad_journal::{Commit, Followed, Journal, Kind, Options, Part};
 use postroad_proto::{
     alert::v1::{Alert, ListAlertsRequest},
     crm::v1::{Email, ListRecordsRequest, Record},
@@ -44,9 +44,19 @@ async fn journal(deployment: &Deployment) -> Result<Journal, Error> {
 }
 
 impl Evidence {
-    /// The sequence of the last commit.
+    /// The sequence of the last commit of mailboxes and profiles.
     pub async fn last(deployment: &Deployment) -> Result<u64, Error> {
-        Ok(journal(deployment).await?.extent().await.map_err(other)?.last)
+        Ok(journal(deployment).await?.extent(Part::Mailboxes).await.map_err(other)?.last)
+    }
+
+    /// How many commits there are in all parts.
+    pub async fn commits(deployment: &Deployment) -> Result<u64, Error> {
+        let journal = journal(deployment).await?;
+        let mut commits = 0;
+        for part in Part::ALL {
+            commits += journal.extent(part).await.map_err(other)?.last;
+        }
+        Ok(commits)
     }
 
     /// Reads everything that is there now.

@@ -149,7 +149,7 @@ async fn replay(play: &mut Play) -> Result<(), Error> {
     let mut seen = Ok(());
     // At a full hour, each mailbox notes that it is well: then it is begun anew.
     for _ in 0..3 {
-        let (last, kept) = at_rest(play).await?;
+        let (commits, kept) = at_rest(play).await?;
         println!("everything starts anew");
         play.start_anew().await?;
         let deployment = &play.scene.deployment;
@@ -165,18 +165,18 @@ async fn replay(play: &mut Play) -> Result<(), Error> {
             println!("{what} differ:\n{kept}\n--- by replay:\n{replayed}");
             seen = replay_is_equal(what, &kept, &replayed);
         }
-        if Evidence::last(deployment).await? == last {
+        if Evidence::commits(deployment).await? == commits {
             break;
         }
     }
     Ok(seen?)
 }
 
-/// The last commit and what all roles say, once neither changes for longer than a round of polls.
+/// How many commits there are and what all roles say, once neither changes for longer than a round of polls.
 async fn at_rest(play: &Play) -> Result<(u64, Answers), Error> {
     let mut before = None;
     for _ in 0..40 {
-        let now = (Evidence::last(&play.scene.deployment).await?, Answers::ask(&play.scene.deployment).await?);
+        let now = (Evidence::commits(&play.scene.deployment).await?, Answers::ask(&play.scene.deployment).await?);
         if before.as_ref() == Some(&now) {
             return Ok(now);
         }

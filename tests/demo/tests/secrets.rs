@@ -65,7 +65,7 @@ async fn no_password_and_no_key_leaves_the_whole_demo() {
     // What is searched is what was written: logs at trace level, the journal, the snapshot.
     assert!(deployment.logs().unwrap().contains("TRACE"));
     let stored = files(deployment.nats.folder());
-    for stream in ["JOURNAL", "KV_content_keys", "OBJ_content", "OBJ_snapshot"] {
+    for stream in ["JOURNAL", "JOURNAL_CRM", "KV_content_keys", "OBJ_content", "OBJ_snapshot"] {
         assert!(stored.iter().any(|file| file.display().to_string().contains(stream)), "{stream}: {stored:?}");
     }
     assert!(

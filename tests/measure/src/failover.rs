@@ -8,7 +8,7 @@ use std::{
 use futures::StreamExt as _;
 use mockex::Delivery;
 use postroad_core::email::Event;
-use postroad_journal::{Followed, Kind};
+use postroad_journal::{Followed, Kind, Part};
 use postroad_proto::sync::v1::ListWorkersRequest;
 use stage::eventually;
 use system::{Options, letter, message_id};
@@ -43,7 +43,7 @@ pub async fn measure(kills: usize) -> Result<Vec<Figure>, Error> {
         progress(&format!("kill {} of {kills}", kill + 1));
         // The first worker is the one that answers here; the others are killed in turn.
         let victim = kill % (WORKERS - 1);
-        let last = fleet.journal.extent().await.map_err(|error| failed(&error))?.last;
+        let last = fleet.journal.extent(Part::Crm).await.map_err(|error| failed(&error))?.last;
         fleet.deployment.kill_worker(victim).await.map_err(|error| failed(&error))?;
         let began = postroad_rig::clock::instant();
         let play = format!("kill{kill}");
@@ -87,7 +87,7 @@ async fn balanced(fleet: &Fleet) -> Result<(), Error> {
 }
 
 async fn arrived(fleet: &Fleet, play: &str, last: u64, began: Instant) -> Result<Duration, Error> {
-    let mut commits = fleet.journal.follow_after(&[Kind::Email], last);
+    let mut commits = fleet.journal.follow_after(&[Kind::Email], Part::Crm, last);
     let mut missing: BTreeSet<String> = (0..MAILBOXES).map(|number| message_id(play, number)).collect();
     while !missing.is_empty() {
         let left = PATIENCE.saturating_sub(began.elapsed());

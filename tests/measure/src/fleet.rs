@@ -8,7 +8,7 @@ use std::{
 use futures::StreamExt as _;
 use mockex::{Delivery, Many, Region, ServerVersion};
 use postroad_core::email::Event;
-use postroad_journal::{Followed, Journal, Kind};
+use postroad_journal::{Followed, Journal, Kind, Part};
 use postroad_proto::profile::v1::{CreateProfileRequest, ProfileSettings, ServerType};
 use stage::eventually;
 use system::{Account, Deployment, Options, Role, SetUp, letter, message_id, scene};
@@ -135,8 +135,8 @@ impl Fleet {
         pause: Duration,
         cuts: bool,
     ) -> Result<Vec<Duration>, Error> {
-        let last = self.journal.extent().await.map_err(|error| failed(&error))?.last;
-        let mut commits = self.journal.follow_after(&[Kind::Email], last);
+        let last = self.journal.extent(Part::Crm).await.map_err(|error| failed(&error))?.last;
+        let mut commits = self.journal.follow_after(&[Kind::Email], Part::Crm, last);
         let mut delivered: HashMap<String, Instant> = HashMap::new();
         let mut latencies = Vec::new();
         let mut ticks = tokio::time::interval(pause);

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use mail_builder::MessageBuilder;
 use mockex::Delivery;
 use postroad_core::email::Event;
-use postroad_journal::{Followed, Kind};
+use postroad_journal::{Followed, Kind, Part};
 use system::{Options, Role, message_id};
 
 use crate::{
@@ -74,8 +74,8 @@ pub async fn mail(messages: usize) -> Result<Vec<Figure>, Error> {
     let bare = bare::run(&fleet.deployment.exchange, fleet.account(), mailboxes, Job::Fetch(items)).await?;
     progress(&format!("{messages} messages of {} KiB on average go from Exchange to the CRM", bytes / messages / 1024));
     let worker = fleet.worker()?;
-    let last = fleet.journal.extent().await.map_err(|error| failed(&error))?.last;
-    let mut commits = fleet.journal.follow_after(&[Kind::Email], last);
+    let last = fleet.journal.extent(Part::Crm).await.map_err(|error| failed(&error))?.last;
+    let mut commits = fleet.journal.follow_after(&[Kind::Email], Part::Crm, last);
     let crm = fleet.deployment.process_id(Role::Crm).map(|id| id.to_string()).unwrap_or_default();
     let (began, before, own) =
         (postroad_rig::clock::instant(), processor::precise(&worker)?, processor::precise("self")?);

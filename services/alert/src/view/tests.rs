@@ -158,20 +158,53 @@ fn the_wall_is_filtered_and_newest_first() {
 #[test]
 fn watchers_are_told_what_changed_even_of_what_is_deleted() {
     let mut log = Log::with(1);
-    let before = log.view().sequence();
+    let before = log.view().folded();
     log.mailbox(0, failed(Code::MailboxNotFound, at(1)));
     let view = log.view();
     let changed = view.wall().changes(&view, before);
     assert_eq!(changed.len(), 1);
-    assert!(view.wall().changes(&view, view.sequence()).is_empty());
+    assert!(view.wall().changes(&view, view.folded()).is_empty());
 
-    let before = view.sequence();
+    let before = view.folded();
     log.mailbox(0, mailbox::Event::Deleted);
     let view = log.view();
     let gone = view.wall().changes(&view, before);
     let gone = gone.iter().find(|entry| entry.alert.key == changed[0].alert.key).unwrap();
     assert_eq!((gone.name.as_str(), gone.alert.resolved_at), ("box0@contoso.example", Some(at(0))));
     assert!(view.wall().list(&view, &Filter { resolved: true, ..Filter::default() }).is_empty());
+}
+
+/// Notifications are in another part of the journal than profiles and mailboxes: between the two there is no order.
+#[test]
+fn the_view_is_the_same_wherever_notifications_lie_among_the_others() {
+    let mut log = Log::with(2);
+    log.attempts(2, 2);
+    log.profile(profile_id(2), profile_created(profile_id(2), true));
+    for profile in [1, 2].map(profile_id) {
+        log.notification(
+            profile,
+            notification::Event::Intended { hour: HOUR, at: at(5), evidence: Default::default() },
+        );
+        log.notification(profile, notification::Event::Unknown { hour: HOUR, at: at(6) });
+    }
+    log.profile(profile_id(2), profile::Event::Deleted);
+    log.mailbox(0, succeeded(at(60)));
+    let (told, others): (Vec<_>, Vec<_>) =
+        log.commits.into_iter().partition(|followed| matches!(followed, Followed::Notification(..)));
+    let seen = |place: usize| {
+        let mut view = View::default();
+        let (before, after) = others.split_at(place);
+        before.iter().chain(&told).chain(after).for_each(|followed| view.fold(followed));
+        let filter = Filter { resolved: true, ..Filter::default() };
+        let mailings: Vec<_> = view.mailings().map(|(hour, id, mailing)| (hour, id, mailing.clone())).collect();
+        (view.wall().list(&view, &filter), mailings, evidence(&view, HOUR), view.may_be_processed(), view.folded())
+    };
+    let wanted = seen(0);
+    assert!(wanted.0.iter().any(|entry| entry.alert.key.subject == "NOTIFICATION_UNKNOWN"));
+    assert!(wanted.0.iter().all(|entry| entry.profile != Some(profile_id(2))), "{:?}", wanted.0);
+    for place in 1..=others.len() {
+        assert_eq!(seen(place), wanted, "{place}");
+    }
 }
 
 /// INV-9: replaying gives equal views, wherever the role stopped in between.
@@ -184,7 +217,7 @@ fn replaying_gives_an_equal_view() {
     log.mailbox(1, mailbox::Event::Tested { at: at(3), outcomes, next_probe: None, profile_revision: 1 });
     let shown = |view: &View| {
         let filter = Filter { resolved: true, ..Filter::default() };
-        (view.wall().list(view, &filter), evidence(view, HOUR), view.may_be_processed(), view.sequence())
+        (view.wall().list(view, &filter), evidence(view, HOUR), view.may_be_processed(), view.folded())
     };
     assert_eq!(shown(&log.view()), shown(&log.view()));
     assert_eq!(evidence(&log.view(), HOUR), Some((4, 3)));

@@ -87,11 +87,11 @@ impl Wall {
         [("error", open(Level::Error)), ("warning", open(Level::Warning)), ("information", open(Level::Information))]
     }
 
-    /// The alerts that changed in commits after this one, the oldest change first.
-    pub fn changes(&self, view: &View, sequence: u64) -> Vec<Entry> {
-        let gone = self.gone.iter().rev().take_while(|((changed, _), _)| *changed > sequence);
+    /// The alerts that changed since so many commits were folded, the oldest change first.
+    pub fn changes(&self, view: &View, folded: u64) -> Vec<Entry> {
+        let gone = self.gone.iter().rev().take_while(|((changed, _), _)| *changed > folded);
         let gone = gone.map(|((changed, _), entry)| (*changed, entry.clone()));
-        let changed = self.changed.iter().filter(|(_, changed)| **changed > sequence);
+        let changed = self.changed.iter().filter(|(_, changed)| **changed > folded);
         let changed = changed.filter_map(|(key, changed)| Some((*changed, entry(view, self.alerts.get(key)?))));
         let mut entries: Vec<_> = gone.chain(changed).collect();
         entries.sort_by(|(one, left), (other, right)| (one, &left.alert.key).cmp(&(other, &right.alert.key)));
@@ -105,11 +105,11 @@ impl Wall {
     }
 
     /// Keeps alerts about something that is being deleted, for watchers; they are resolved by that.
-    pub(super) fn forget(&mut self, entries: Vec<Entry>, sequence: u64, at: Timestamp) {
+    pub(super) fn forget(&mut self, entries: Vec<Entry>, folded: u64, at: Timestamp) {
         for mut entry in entries {
             entry.alert.resolved_at.get_or_insert(at);
             self.changed.remove(&entry.alert.key);
-            self.gone.insert((sequence, entry.alert.key.clone()), entry);
+            self.gone.insert((folded, entry.alert.key.clone()), entry);
         }
         while self.gone.len() > GONE {
             self.gone.pop_first();
@@ -117,10 +117,10 @@ impl Wall {
     }
 
     /// Notes which alerts a commit changed.
-    pub(super) fn note(&mut self, keys: Vec<Key>, sequence: u64) {
+    pub(super) fn note(&mut self, keys: Vec<Key>, folded: u64) {
         for key in keys {
             if self.alerts.get(&key).is_some() {
-                self.changed.insert(key, sequence);
+                self.changed.insert(key, folded);
             }
         }
     }

@@ -488,4 +488,8 @@ rows! {
         "What is left of erased email could not be deleted from the journal"
         "NATS does not answer, or the stream forbids deletion because a version before erasure made it"
         "Make NATS answer; the crm role tries again each minute. A stream with deny_delete has to be made anew from a backup without that setting";
+    JournalLayout "JOURNAL_LAYOUT" Permanent Deployment Operator OnChange
+        "The journal's streams are not as this version keeps them"
+        "A build of before the first release kept the whole journal in one stream, or another stream of the NATS account holds the journal's subjects"
+        "Use a NATS account that holds no such stream; or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
 }

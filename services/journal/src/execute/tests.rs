@@ -11,7 +11,7 @@ use postroad_core::{
 
 use super::*;
 use crate::{
-    backend::{Backend, Update},
+    backend::{Backend, Update, Wanted},
     memory::Memory,
 };
 
@@ -25,32 +25,32 @@ struct Lossy {
 
 #[async_trait]
 impl Backend for Lossy {
-    async fn append(&self, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
-        let sequence = self.log.append(subject, expected, entry).await?;
+    async fn append(&self, part: Part, subject: &str, expected: u64, entry: Entry) -> Result<u64, AppendError> {
+        let sequence = self.log.append(part, subject, expected, entry).await?;
         let rival = self.rival.lock().unwrap().take();
         let Some(rival) = rival else { return Ok(sequence) };
         save(&Journal { backend: Arc::new(self.log.clone()), ..Journal::memory() }, rival).await;
         Err(AppendError::Journal(Error::Unreachable("the acknowledgement is lost".to_owned())))
     }
 
-    async fn read(&self, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
-        self.log.read(subject, after, limit).await
+    async fn read(&self, part: Part, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
+        self.log.read(part, subject, after, limit).await
     }
 
-    async fn erase(&self, sequence: u64) -> Result<(), Error> {
-        self.log.erase(sequence).await
+    async fn erase(&self, part: Part, sequence: u64) -> Result<(), Error> {
+        self.log.erase(part, sequence).await
     }
 
-    async fn at(&self, sequence: u64) -> Result<Option<Stored>, Error> {
-        self.log.at(sequence).await
+    async fn at(&self, part: Part, sequence: u64) -> Result<Option<Stored>, Error> {
+        self.log.at(part, sequence).await
     }
 
-    async fn extent(&self) -> Result<crate::Extent, Error> {
-        self.log.extent().await
+    async fn extent(&self, part: Part) -> Result<crate::Extent, Error> {
+        self.log.extent(part).await
     }
 
-    fn follow(&self, subjects: Vec<String>, after: u64) -> BoxStream<'static, Update> {
-        self.log.follow(subjects, after)
+    fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update> {
+        self.log.follow(wanted)
     }
 }
 

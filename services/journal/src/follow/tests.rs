@@ -21,7 +21,7 @@ async fn newer(log: &Memory, id: Uuid, expected: u64) {
         stored::Commit { at: Some(prost_types::Timestamp::default()), events: Vec::new() }.encode_to_vec();
     prost::encoding::bytes::encode(2, &event, &mut payload);
     let entry = Entry { id: Uuid::now_v7(), actor: "newer".to_owned(), payload: Bytes::from(payload) };
-    log.append(&Kind::Record.subject(id), expected, entry).await.unwrap();
+    log.append(Part::Crm, &Kind::Record.subject(id), expected, entry).await.unwrap();
 }
 
 fn save(id: Uuid, name: &str) -> Command {
@@ -69,9 +69,9 @@ async fn after_an_unreadable_commit_the_whole_aggregate_is_let_alone_and_others_
     newer(&log, ADA, known).await;
     saved(&journal, BEN, "Ben").await;
     // As the newer version would: what it writes next can be read, and would be folded onto a state that is not the present one.
-    let readable = log.at(known).await.unwrap().unwrap();
+    let readable = log.at(Part::Crm, known).await.unwrap().unwrap();
     let entry = Entry { id: Uuid::now_v7(), actor: "newer".to_owned(), payload: readable.payload };
-    log.append(&Kind::Record.subject(ADA), 2, entry).await.unwrap();
+    log.append(Part::Crm, &Kind::Record.subject(ADA), 2, entry).await.unwrap();
     let followed: Vec<_> = journal.follow(&[Kind::Record]).take(5).collect().await;
     let ada = Some((Kind::Record, ADA));
     assert!(

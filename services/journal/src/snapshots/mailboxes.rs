@@ -5,7 +5,7 @@ use postroad_core::{mailbox, profile};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Journal};
+use crate::{Error, Journal, Part};
 
 /// Its name.
 const NAME: &str = "mailboxes";
@@ -33,12 +33,12 @@ impl Journal {
         sequence: u64,
         batches: impl Stream<Item = Vec<Record>> + Send + Unpin,
     ) -> Result<u64, Error> {
-        self.keep(NAME, VERSION, sequence, batches).await
+        self.keep(Part::Mailboxes, (NAME, VERSION), sequence, batches).await
     }
 
     /// Reads what was kept. See [`Journal::kept`].
     pub async fn kept_mailboxes(&self, each: impl FnMut(Vec<Record>)) -> Option<u64> {
-        self.kept(NAME, VERSION, each).await
+        self.kept(Part::Mailboxes, (NAME, VERSION), each).await
     }
 }
 

@@ -5,7 +5,7 @@ use postroad_core::record::{Command, Kind as RecordKind, Record, Rules};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Actor, Followed, Kind};
+use crate::{Actor, Followed, Kind, Part};
 
 const NAME: &str = "people";
 
@@ -25,14 +25,14 @@ async fn grown(journal: &Journal, commits: u32) {
 
 async fn read(journal: &Journal, version: u32) -> Option<(u64, Vec<Vec<(u64, String)>>)> {
     let mut read = Vec::new();
-    let sequence = journal.kept(NAME, version, |batch| read.push(batch)).await;
+    let sequence = journal.kept(Part::Crm, (NAME, version), |batch| read.push(batch)).await;
     sequence.map(|sequence| (sequence, read))
 }
 
 /// The bytes of a snapshot at sequence 2 of a journal of three commits.
 async fn written(journal: &Journal) -> Vec<u8> {
     grown(journal, 3).await;
-    let size = journal.keep(NAME, 1, 2, stream::iter(batches())).await.unwrap();
+    let size = journal.keep(Part::Crm, (NAME, 1), 2, stream::iter(batches())).await.unwrap();
     let mut bytes = Vec::new();
     journal.shelf.open(NAME).await.unwrap().unwrap().read_to_end(&mut bytes).await.unwrap();
     assert_eq!(bytes.len() as u64, size);
@@ -45,7 +45,8 @@ async fn what_was_kept_is_read_and_followed_on_from() {
     assert_eq!(read(&journal, 1).await, None);
     written(&journal).await;
     assert_eq!(read(&journal, 1).await, Some((2, batches())));
-    let followed: Vec<_> = journal.follow_after(&[Kind::Record], 2).take(2).collect().now_or_never().unwrap();
+    let followed: Vec<_> =
+        journal.follow_after(&[Kind::Record], Part::Crm, 2).take(2).collect().now_or_never().unwrap();
     assert!(matches!(&followed[..], [Followed::Record(_, commit), Followed::CaughtUp] if commit.sequence == 3));
 }
 

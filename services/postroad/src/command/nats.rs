@@ -1,7 +1,7 @@
 //! `postroad nats`: who may do what in NATS, and what has to be made there.
 
 use clap::{Args, Subcommand};
-use postroad_journal::{Denials, Journal};
+use postroad_journal::{Denials, Journal, Part};
 use postroad_rig::{
     Config, Error,
     nats::{
@@ -42,7 +42,7 @@ Examples:
         #[arg(long)]
         conf: bool,
     },
-    /// Make the journal's stream and the buckets where they are missing
+    /// Make the journal's streams and the buckets where they are missing
     ///
     /// Roles make them by themselves where NATS lets them. Where each role has a user of its own, they may not: run this
     /// once, as the user prepare, and again after sync.lease_ms has changed.
@@ -70,7 +70,8 @@ impl Command {
                 if output.is_json() {
                     output.json(&serde_json::json!({ "prepared": config.nats.url }))?;
                 } else {
-                    output.line(format!("the stream {} and the buckets are there", config.nats.stream))?;
+                    let streams = Part::ALL.map(|part| part.stream(&config.nats.stream)).join(", ");
+                    output.line(format!("the streams {streams} and the buckets are there"))?;
                 }
             }
         }
@@ -81,7 +82,7 @@ impl Command {
 async fn prepare(config: &Config, denials: Denials) -> Result<(), Error> {
     let client = nats::connect(&config.nats, permission::PREPARE, denials.clone()).await?;
     let replicas = config.nats.replicas;
-    Journal::prepare(&client, config.nats.journal(denials)).await?;
+    Journal::prepare(&client, config.nats.journal(Part::ALL, denials)).await?;
     postroad_sync::prepare(&client, config).await?;
     postroad_crm::prepare(&client, replicas).await
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use postroad_journal::{Denials, Options};
+use postroad_journal::{Denials, Options, Part};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -27,9 +27,9 @@ pub struct Nats {
     pub credentials_file: Option<PathBuf>,
     /// Its monitoring port, as `http://HOST:PORT`: `postroad doctor` sees there what clients are not told.
     pub monitoring: Option<String>,
-    /// The name of the journal's stream.
+    /// The name of the journal's first stream; the others' begin with it.
     pub stream: String,
-    /// Replicas of stream and buckets: 1 on a single server, 3 on a cluster.
+    /// Replicas of streams and buckets: 1 on a single server, 3 on a cluster.
     pub replicas: usize,
 }
 
@@ -51,9 +51,9 @@ impl Default for Nats {
 }
 
 impl Nats {
-    /// How the journal is kept.
-    pub fn journal(&self, denials: Denials) -> Options {
-        Options { stream: self.stream.clone(), replicas: self.replicas, denials }
+    /// How the journal is kept, and which parts of it are opened.
+    pub fn journal(&self, parts: impl IntoIterator<Item = Part>, denials: Denials) -> Options {
+        Options { stream: self.stream.clone(), parts: parts.into_iter().collect(), replicas: self.replicas, denials }
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! What each role may do in NATS: the one table of subjects. The chart's configuration is generated from it, and a test has a real
 //! server enforce it.
 //!
-//! A role writes what is its own: the subjects of its aggregates, its buckets. The journal is read whole by those who follow it, since
-//! order across aggregates counts for them, and a server cannot restrict a reader to several subjects (ARCHITECTURE.md).
+//! A role writes what is its own: the subjects of its aggregates, its buckets. It reads the parts of the journal that it needs, each a
+//! stream, since a stream is what a server can forbid to read (ARCHITECTURE.md).
 //! Streams and buckets are made by the user `prepare` alone: whoever may make or change a stream can have it copy any other.
 //! The locator, which talks to hosts that nobody has released yet, shares nothing with the others: it has an account of its own.
 
+use postroad_journal::Part;
 use serde::Serialize;
 
 use crate::{Role, peer};
@@ -48,6 +49,13 @@ const COMMITS: [(Role, &[&str]); 4] = [
     (Role::Alert, &["notification"]),
     (Role::Crm, &["record", "email", "organization", "name", "erasure"]),
 ];
+/// Parts of the journal that a role reads.
+const READS: [(Role, &[Part]); 4] = [
+    (Role::Profile, &[Part::Mailboxes, Part::Names]),
+    (Role::Sync, &[Part::Mailboxes]),
+    (Role::Alert, &[Part::Mailboxes, Part::Notifications]),
+    (Role::Crm, &[Part::Crm, Part::Names]),
+];
 /// What workers tell each other, and nobody else.
 const WORKERS: [&str; 2] = ["postroad.sync.>", "postroad.wake.>"];
 
@@ -70,9 +78,9 @@ pub fn of(role: Role, stream: &str) -> Permissions {
             subscribe: everything(),
         };
     }
-    let mut publish = vec!["$JS.API.INFO".to_owned(), format!("$JS.API.STREAM.INFO.{stream}")];
+    let mut publish = vec!["$JS.API.INFO".to_owned()];
     let mut subscribe = vec![format!("{}.>", inbox(role.name()))];
-    publish.extend(reading(stream));
+    publish.extend(parts(role).flat_map(|part| following(part, &part.stream(stream))));
     publish.extend(owned(&COMMITS, role).map(|kind| format!("journal.{kind}.*")));
     for bucket in owned(&BUCKETS, role) {
         publish.extend(storing(&format!("KV_{bucket}")));
@@ -86,8 +94,9 @@ pub fn of(role: Role, stream: &str) -> Permissions {
     }
     if role == Role::Crm {
         publish.push(format!("$JS.API.STREAM.MSG.DELETE.KV_{KEYS}"));
-        // What is held of a person is erased from the journal too. NATS cannot confine that to the subjects of one's own.
-        publish.push(format!("$JS.API.STREAM.MSG.DELETE.{stream}"));
+        // What is held of a person is erased from the journal too.
+        let erasable = Part::ALL.into_iter().filter(|part| part.is_erasable());
+        publish.extend(erasable.map(|part| format!("$JS.API.STREAM.MSG.DELETE.{}", part.stream(stream))));
     }
     if role == Role::Sync {
         publish.extend(WORKERS.map(str::to_owned));
@@ -96,6 +105,11 @@ pub fn of(role: Role, stream: &str) -> Permissions {
         subscribe.extend(WORKERS.map(str::to_owned));
     }
     Permissions { account: SHARED, user: peer::name_of(role), publish, subscribe }
+}
+
+/// The parts of the journal that a role reads; it opens no others.
+pub fn parts(role: Role) -> impl Iterator<Item = Part> {
+    owned(&READS, role)
 }
 
 /// Where answers to a user arrive.
@@ -149,7 +163,8 @@ fn all(stream: &str) -> Permissions {
 fn prepare(stream: &str) -> Permissions {
     let buckets = BUCKETS.iter().flat_map(|(_, names)| *names).map(|name| format!("KV_{name}"));
     let stores = STORES.iter().flat_map(|(_, names)| *names).map(|name| format!("OBJ_{name}"));
-    let streams: Vec<_> = std::iter::once(stream.to_owned()).chain(buckets).chain(stores).collect();
+    let journal = Part::ALL.into_iter().map(|part| part.stream(stream));
+    let streams: Vec<_> = journal.chain(buckets).chain(stores).collect();
     let verbs = ["INFO", "CREATE", "UPDATE"];
     let publish = streams.iter().flat_map(|stream| verbs.map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")));
     Permissions {
@@ -160,23 +175,37 @@ fn prepare(stream: &str) -> Permissions {
     }
 }
 
-fn owned(table: &'static [(Role, &'static [&'static str])], role: Role) -> impl Iterator<Item = &'static str> {
+fn owned<T: Copy>(table: &'static [(Role, &'static [T])], role: Role) -> impl Iterator<Item = T> {
     table.iter().filter(move |(owner, _)| *owner == role).flat_map(|(_, names)| names.iter().copied())
 }
 
+/// Reading a part of the journal. Nobody follows names: for them there are no consumers.
+fn following(part: Part, stream: &str) -> Vec<String> {
+    let info = format!("$JS.API.STREAM.INFO.{stream}");
+    match part {
+        Part::Names => std::iter::once(info).chain(looking_up(stream)).collect(),
+        Part::Mailboxes | Part::Crm | Part::Notifications => std::iter::once(info).chain(reading(stream)).collect(),
+    }
+}
+
+/// Reading a stream message by message.
+fn looking_up(stream: &str) -> [String; 2] {
+    let get = format!("$JS.API.DIRECT.GET.{stream}");
+    [get.clone(), format!("{get}.>")]
+}
+
 /// Reading a stream: by consumers, and message by message.
-fn reading(stream: &str) -> [String; 8] {
+fn reading(stream: &str) -> impl Iterator<Item = String> + use<> {
     let api = |what: &str| format!("$JS.API.{what}.{stream}");
-    [
+    let consumers = [
         api("CONSUMER.CREATE"),
         format!("{}.>", api("CONSUMER.CREATE")),
         format!("{}.*", api("CONSUMER.INFO")),
         format!("{}.*", api("CONSUMER.MSG.NEXT")),
         format!("{}.*", api("CONSUMER.DELETE")),
-        api("DIRECT.GET"),
-        format!("{}.>", api("DIRECT.GET")),
         format!("$JS.FC.{stream}.>"),
-    ]
+    ];
+    consumers.into_iter().chain(looking_up(stream))
 }
 
 /// Reading a bucket of one's own.
@@ -187,6 +216,8 @@ fn storing(stream: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use postroad_journal::Kind;
+
     use super::*;
 
     /// As NATS matches: `*` is one token, `>` the rest.
@@ -231,8 +262,38 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_the_journal_is_read_by_those_who_need_it_and_whoever_commits_reads_what_it_commits_to() {
+        let readers = |part: Part, what: &str| {
+            let subject = format!("$JS.API.{what}").replace("STREAM_NAME", &part.stream("JOURNAL"));
+            let may = |role: &Role| may(&of(*role, "JOURNAL").publish, &subject);
+            sharing().filter(may).map(Role::name).collect::<Vec<_>>()
+        };
+        for (part, roles, is_followed) in [
+            (Part::Mailboxes, &["profile", "sync", "alert"][..], true),
+            (Part::Crm, &["crm"], true),
+            (Part::Names, &["profile", "crm"], false),
+            (Part::Notifications, &["alert"], true),
+        ] {
+            for way in ["STREAM.INFO.STREAM_NAME", "DIRECT.GET.STREAM_NAME", "DIRECT.GET.STREAM_NAME.journal.x.1"] {
+                assert_eq!(readers(part, way), roles, "{way} of {part:?}");
+            }
+            let ways = ["CONSUMER.CREATE.STREAM_NAME", "CONSUMER.CREATE.STREAM_NAME.a.journal.x.1"];
+            for way in ways.into_iter().chain(["CONSUMER.INFO.STREAM_NAME.a", "CONSUMER.MSG.NEXT.STREAM_NAME.a"]) {
+                assert_eq!(readers(part, way), if is_followed { roles } else { &[] }, "{way} of {part:?}");
+            }
+            let erasers: &[_] = if part == Part::Crm { &["crm"] } else { &[] };
+            assert_eq!(readers(part, "STREAM.MSG.DELETE.STREAM_NAME"), erasers, "{part:?}");
+            assert!(readers(part, "STREAM.MSG.GET.STREAM_NAME").is_empty(), "{part:?}");
+        }
+        for (role, kind) in COMMITS.into_iter().flat_map(|(role, kinds)| kinds.iter().map(move |kind| (role, *kind))) {
+            let part = Kind::ALL.into_iter().find(|one| one.token() == kind).map(Kind::part);
+            assert!(parts(role).any(|one| Some(one) == part), "{} {kind}", role.name());
+        }
+    }
+
+    #[test]
     fn every_kind_of_aggregate_has_a_writer() {
-        for kind in postroad_journal::Kind::ALL {
+        for kind in Kind::ALL {
             assert!(COMMITS.iter().any(|(_, kinds)| kinds.contains(&kind.token())), "{}", kind.token());
         }
     }
@@ -241,13 +302,17 @@ mod tests {
     fn no_role_makes_changes_or_deletes_a_stream_or_hears_another_role() {
         for role in sharing() {
             let permissions = of(role, "JOURNAL");
-            for stream in ["JOURNAL", "KV_leases", "KV_locations", "OBJ_content", "OBJ_snapshot", "NEW"] {
+            let journal = Part::ALL.map(|part| part.stream("JOURNAL"));
+            let others = ["KV_leases", "KV_locations", "OBJ_content", "OBJ_snapshot", "NEW"].map(str::to_owned);
+            for stream in journal.iter().chain(&others) {
                 for verb in ["CREATE", "UPDATE", "DELETE"] {
                     let subject = format!("$JS.API.STREAM.{verb}.{stream}");
                     assert!(!may(&permissions.publish, &subject), "{} {subject}", role.name());
                 }
             }
-            assert!(!may(&permissions.publish, "$JS.API.STREAM.PURGE.JOURNAL"));
+            for stream in &journal {
+                assert!(!may(&permissions.publish, &format!("$JS.API.STREAM.PURGE.{stream}")), "{stream}");
+            }
             for other in Role::ALL.into_iter().filter(|other| *other != role) {
                 let heard = format!("{}.a.b", inbox(other.name()));
                 assert!(!may(&permissions.subscribe, &heard), "{} hears {}", role.name(), other.name());

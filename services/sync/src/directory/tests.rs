@@ -108,7 +108,7 @@ async fn done(journal: &Journal, number: u8, step: Step) {
 }
 
 async fn followed(journal: &Journal, directory: &Directory, after: u64) {
-    let mut commits = journal.follow_after(&[Kind::Mailbox, Kind::Profile], after);
+    let mut commits = journal.follow_after(&[Kind::Mailbox, Kind::Profile], Part::Mailboxes, after);
     loop {
         match commits.next().await.unwrap() {
             Followed::CaughtUp => return,

@@ -2,8 +2,8 @@
 
 use async_nats::{Client, jetstream};
 use postroad_core::fault::Code;
-use postroad_journal::{Denials, Journal};
-use postroad_rig::{Config, config::Nats};
+use postroad_journal::{Denials, Journal, Part};
+use postroad_rig::{Config, Role, config::Nats, nats::permission};
 
 use super::{Check, durability, patiently};
 use crate::failure::Failure;
@@ -29,14 +29,17 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
                 "jetstream",
                 format!("{} streams, {} bytes stored", account.streams, account.storage),
             ));
-            let (check, exists) = journal(&context, nats).await;
+            let parts = parts(nats);
+            let (check, exists) = journal(&context, nats, &parts).await;
             checks.push(check);
             checks.push(durability::durability(nats.monitoring.as_deref()).await);
             // Opening makes a stream that is missing, and the doctor changes nothing.
-            if exists {
-                checks.extend(durability::clock(&client, &nats.stream).await);
-                let options = nats.journal(Denials::default());
-                opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
+            if exists && let Some(part) = parts.first() {
+                checks.extend(durability::clock(&client, &part.stream(&nats.stream)).await);
+                if parts.contains(&Part::Mailboxes) {
+                    let options = nats.journal([Part::Mailboxes], Denials::default());
+                    opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
+                }
             }
         }
         Some(Err(error)) => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, error.to_string())),
@@ -68,34 +71,49 @@ async fn connect(nats: &Nats) -> Result<Client, Check> {
     }
 }
 
-/// What is to be said about the stream, and whether it exists.
-async fn journal(context: &jetstream::Context, nats: &Nats) -> (Check, bool) {
-    match patiently(context.get_stream(&nats.stream)).await {
-        Some(Ok(stream)) => {
-            let info = stream.cached_info();
-            let (found, wanted) = (info.config.num_replicas, nats.replicas);
-            let text = format!("the stream {} holds {} commits, {found} replicas", nats.stream, info.state.messages);
-            if found == wanted {
-                return (Check::well("journal", text), true);
-            }
-            let remedy = format!(
-                "set them with: nats stream edit {} --replicas {wanted}; or correct nats.replicas",
-                nats.stream
-            );
-            (Check::warning("journal", format!("{text} instead of {wanted}"), remedy), true)
-        }
-        // The first role that starts makes it.
-        Some(Err(_)) => {
-            let found = format!("there is no stream {} yet", nats.stream);
-            (
-                Check::warning(
-                    "journal",
-                    found,
-                    "start the roles: they make it where NATS lets them; otherwise run: postroad nats prepare",
-                ),
-                false,
-            )
-        }
-        None => (Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"), false),
+/// The parts of the journal that can be looked at: those of the role that this configuration is for, or all.
+fn parts(nats: &Nats) -> Vec<Part> {
+    let label = postroad_rig::nats::label(nats);
+    match Role::ALL.into_iter().find(|role| label.as_deref() == Some(role.name())) {
+        Some(role) => permission::parts(role).collect(),
+        None => Part::ALL.to_vec(),
     }
+}
+
+/// What is to be said about the streams, and whether they exist and are what they have to be.
+async fn journal(context: &jetstream::Context, nats: &Nats, parts: &[Part]) -> (Check, bool) {
+    let (mut found, mut missing, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        let name = part.stream(&nats.stream);
+        match patiently(context.get_stream(&name)).await {
+            Some(Ok(stream)) => {
+                let info = stream.cached_info();
+                if let Err(error) = postroad_journal::fits(*part, &nats.stream, &info.config.subjects) {
+                    let report = error.report();
+                    return (Check::fault("journal", report.code, report.detail), false);
+                }
+                if info.config.num_replicas != nats.replicas {
+                    others.push((name.clone(), info.config.num_replicas));
+                }
+                found.push(format!("{name} holds {} commits", info.state.messages));
+            }
+            Some(Err(_)) => missing.push(name),
+            None => return (Check::fault("journal", Code::JournalUnavailable, "it did not answer in time"), false),
+        }
+    }
+    if parts.is_empty() {
+        return (Check::not_checked("journal", "this role reads none of it"), false);
+    }
+    // The first role that starts makes them.
+    if !missing.is_empty() {
+        let remedy = "start the roles: they make it where NATS lets them; otherwise run: postroad nats prepare";
+        return (Check::warning("journal", format!("there is no stream {} yet", missing.join(", ")), remedy), false);
+    }
+    let (found, wanted) = (found.join(", "), nats.replicas);
+    let Some((name, _)) = others.first() else {
+        return (Check::well("journal", format!("{found}; {wanted} replicas")), true);
+    };
+    let told: Vec<_> = others.iter().map(|(name, replicas)| format!("{name} has {replicas} replicas")).collect();
+    let remedy = format!("set them with: nats stream edit {name} --replicas {wanted}; or correct nats.replicas");
+    (Check::warning("journal", format!("{found}; {} instead of {wanted}", told.join(", ")), remedy), true)
 }

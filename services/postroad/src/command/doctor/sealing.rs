@@ -37,7 +37,7 @@ pub async fn check(config: &Config, journal: Option<&Journal>) -> Vec<Check> {
             Some(held) => judge(&keyring, held.values()),
             None => Check::fault(PASSWORDS, Code::JournalUnavailable, "the journal did not answer in time"),
         },
-        None => Check::not_checked(PASSWORDS, "there is no journal to read them from"),
+        None => Check::not_checked(PASSWORDS, "there is no journal to read them from, or this role does not read it"),
     };
     vec![Check::well(KEY, found), passwords]
 }
