@@ -188,7 +188,9 @@ impl Keyring {
     pub fn unwrap(&self, key_id: &str, wrapped: &[u8]) -> Result<DataKey, Error> {
         let wrong = || Error::WrongKey { key_id: key_id.to_owned() };
         let mut keys = self.keys();
-        if keys.iter().all(|key| key.id != key_id) && self.renew().unwrap_or(false) {
+        if keys.iter().all(|key| key.id != key_id) {
+            // Whether this read them again or another did so just before: what counts is what is known now.
+            let _ = self.renew();
             keys = self.keys();
         }
         let key = keys.iter().find(|key| key.id == key_id);
