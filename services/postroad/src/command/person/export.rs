@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Write as _,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -30,8 +31,8 @@ pub async fn run(session: &mut Session, person: &str, out: &Path) -> Result<Exit
     };
     let (addresses, records) = who(session, person).await?;
     let emails = naming(session, &addresses).await?;
-    // Never among files of something else.
-    fs::create_dir(out).map_err(refused)?;
+    // Never among files of something else, and for nobody else to read.
+    fs::DirBuilder::new().mode(0o700).create(out).map_err(refused)?;
     let mut told = Vec::new();
     for email in &emails {
         told.push(one(session, out, email).await?);
