@@ -48,9 +48,9 @@ impl Aggregate for Rules {
 }
 
 /// Whether an email concerns an erased person and is of before the erasure. `until` tells of a digest until when it is erased; `known` is when
-/// the CRM first had the email, for one without dates.
+/// the CRM first had the email: what it had before the erasure is of before, also where it was sent only after it.
 pub fn is_erased(email: &Email, known: Timestamp, until: impl Fn(Uuid) -> Option<Timestamp>) -> bool {
-    let at = email.received_at.or(email.sent_at).unwrap_or(known);
+    let at = email.received_at.or(email.sent_at).map_or(known, |at| at.min(known));
     email.parties.iter().any(|party| until(digest(&party.address)).is_some_and(|until| at <= until))
 }
 
@@ -77,9 +77,19 @@ mod tests {
     #[test]
     fn mail_up_to_the_erasure_is_erased_and_later_mail_is_new() {
         let until = |id| (id == digest("Eve@Fabrikam.example ")).then(|| at(100));
-        let is = |address, received| is_erased(&from(address, received), at(50), until);
-        assert!(is("eve@fabrikam.example", Some(100)) && is("EVE@fabrikam.example", None));
-        assert!(!is("eve@fabrikam.example", Some(101)) && !is("adam@fabrikam.example", Some(1)));
+        let is = |address, received, known| is_erased(&from(address, received), at(known), until);
+        assert!(is("eve@fabrikam.example", Some(100), 150) && is("EVE@fabrikam.example", None, 50));
+        assert!(!is("eve@fabrikam.example", Some(101), 150) && !is("EVE@fabrikam.example", None, 150));
+        assert!(!is("adam@fabrikam.example", Some(1), 150));
+    }
+
+    #[test]
+    fn what_the_crm_had_before_is_of_before_also_where_it_was_sent_later() {
+        // Given an email that names the person and was sent after the erasure.
+        let until = |id| (id == digest("eve@fabrikam.example")).then(|| at(100));
+        let sent = Email { sent_at: Some(at(150)), ..from("eve@fabrikam.example", None) };
+        // When it was queued before the erasure, then it is erased; when it was queued later, it is not.
+        assert!(is_erased(&sent, at(50), until) && !is_erased(&sent, at(120), until));
     }
 
     #[test]

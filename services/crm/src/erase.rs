@@ -3,7 +3,7 @@
 //! Each step is in the journal before the next one, so that whatever a crash left is found by the sweep, which ends it: at the start, and each
 //! minute for what was being sent or could not be deleted.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use postroad_core::{
@@ -26,6 +26,9 @@ use crate::{
 
 /// How often what is left is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// Commits that are read at once.
+const PAGE: usize = 100;
 
 /// Erases.
 #[derive(Clone)]
@@ -77,6 +80,36 @@ impl Eraser {
     /// # Errors
     /// The journal or the object store does not answer; the sweep tries again.
     pub async fn email(&self, actor: &Actor, id: Uuid, now: Timestamp) -> Result<Outcome, Error> {
+        let row = self.store.read(|view| view.activity(id));
+        let status = row.and_then(|row| row.activity.email.delivery.as_ref().map(|delivery| delivery.status));
+        if status.is_some_and(|status| !status.is_waiting()) {
+            for copy in self.copies(id).await? {
+                self.activity(actor, copy, now).await?;
+            }
+        }
+        self.activity(actor, id, now).await
+    }
+
+    /// The activities that the copies in Sent Items of an email that the CRM sent would be, once nothing knows its message ids any more. They get
+    /// tombstones first: such a copy may be dated after the erasure.
+    async fn copies(&self, id: Uuid) -> Result<BTreeSet<Uuid>, Error> {
+        let (mut copies, mut after) = (BTreeSet::new(), 0);
+        loop {
+            let page = self.journal.history::<email::Rules>(id, after, PAGE).await;
+            let page = page.map_err(|error| Error::Journal(ExecuteError::Journal(error)))?;
+            // Each attempt had a message id of its own.
+            copies.extend(page.iter().flat_map(|commit| &commit.events).filter_map(|event| match event {
+                email::Event::Claimed { message_id, .. } => Some(email::sent_activity_id(Some(message_id), "")),
+                _ => None,
+            }));
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = last.sequence,
+                _ => return Ok(copies),
+            }
+        }
+    }
+
+    async fn activity(&self, actor: &Actor, id: Uuid, now: Timestamp) -> Result<Outcome, Error> {
         let done = promote::decide(&self.journal, &self.store, actor, id, &email::Command::Erase, now).await;
         match done {
             Ok(_) => {}

@@ -63,7 +63,7 @@ pub enum Command {
     Report { attempt: u32, status: Status, failure: String, failure_code: String },
     /// Wait to be sent again.
     Resend,
-    /// Be nothing any more, for good; not while it is being sent.
+    /// Be nothing any more, for good, also where nothing is yet; not while it is being sent.
     Erase,
 }
 
@@ -188,8 +188,8 @@ fn decide(state: Option<&Activity>, command: &Command, now: &Timestamp) -> Resul
             Ok(vec![Event::Reported { attempt, status, failure, failure_code, at: *now }])
         }
         Command::Erase => {
-            let activity = state.ok_or_else(missing)?;
-            if activity.email.delivery.as_ref().is_some_and(|delivery| delivery.status.is_waiting()) {
+            let delivery = state.and_then(|activity| activity.email.delivery.as_ref());
+            if delivery.is_some_and(|delivery| delivery.status.is_waiting()) {
                 return Err(Refusal::new(Code::StateConflict, "email", "is being sent; erase it when that has ended"));
             }
             Ok(vec![Event::Erased { at: *now }])

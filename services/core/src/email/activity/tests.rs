@@ -184,6 +184,16 @@ fn an_erased_activity_keeps_nothing_and_does_not_come_back() {
 }
 
 #[test]
+fn what_was_erased_before_it_came_does_not_come() {
+    // Given the tombstone of an activity that never was.
+    let erased = done(State::Absent, Command::Erase);
+    assert_eq!(erased, State::Erased);
+    // When its message is found, then it is refused.
+    let found = Rules::decide(&erased, &Command::Promote(Box::new(promote(1, &[]))), &NOW).unwrap_err();
+    assert_eq!(found.code, Code::EmailErased);
+}
+
+#[test]
 fn what_is_being_sent_is_not_erased_before_it_is_known_what_became_of_it() {
     let state = done(done(State::Absent, Command::Queue(Box::new(outgoing()))), claim(1));
     assert_eq!(Rules::decide(&state, &Command::Erase, &NOW).unwrap_err().code, Code::StateConflict);

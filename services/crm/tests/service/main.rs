@@ -1,18 +1,19 @@
 //! The calls over a real connection, on a journal and an object store in memory.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+mod erasure;
+
 use std::{convert::Infallible, sync::Arc};
 
 use futures::TryStreamExt as _;
 use postroad_crm::{
-    Limits, Service,
+    Eraser, Limits, Service,
     content::{Contents, digest},
     store::Store,
 };
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
-    Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, ErasePersonRequest,
-    ErasePersonResponse, GetEmailRequest, GetRecordRequest, ListRecordsRequest, MatchEmailRequest, Omission, Party,
+    Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest, ListRecordsRequest, MatchEmailRequest, Omission, Party,
     PartyRole, PromoteEmailRequest, PromoteHeader, ReadContentRequest, Record, RecordKind, SaveRecordRequest,
     SearchEmailsRequest, crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer,
     promote_email_request::Part,
@@ -26,6 +27,8 @@ const MOST: u64 = 4 * 1024 * 1024;
 struct Crm {
     client: CrmServiceClient<Channel>,
     journal: Journal,
+    contents: Contents,
+    eraser: Eraser,
     shutdown: CancellationToken,
 }
 
@@ -41,14 +44,18 @@ fn limits() -> Limits {
 }
 
 async fn crm() -> Crm {
+    crm_with(Contents::memory().unwrap()).await
+}
+
+async fn crm_with(contents: Contents) -> Crm {
     let (journal, shutdown) = (Journal::memory(), CancellationToken::new());
     let tasks = Tasks::new(shutdown.clone());
     let store = Arc::new(Store::default());
     tasks.spawn("view", Arc::clone(&store).follow(journal.clone(), shutdown.clone()));
     store.caught_up().await;
-    let contents = Contents::memory().unwrap();
-    let server =
-        CrmServiceServer::new(Service::new(journal.clone(), store, contents, limits(), CancellationToken::new()));
+    let eraser = Eraser::new(journal.clone(), Arc::clone(&store), contents.clone());
+    let service = Service::new(journal.clone(), store, contents.clone(), limits(), CancellationToken::new());
+    let server = CrmServiceServer::new(service);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()
@@ -60,7 +67,7 @@ async fn crm() -> Crm {
     });
     let channels = Channels::new(Endpoints { crm: endpoint, ..Endpoints::default() }, None);
     let client = CrmServiceClient::new(channels.to(Role::Crm).unwrap());
-    Crm { client, journal, shutdown }
+    Crm { client, journal, contents, eraser, shutdown }
 }
 
 fn content(bytes: &[u8]) -> Content {
@@ -363,100 +370,4 @@ async fn an_email_is_kept_without_the_attachments_that_are_not() {
         assert_eq!(crm.client.clone().read_content(request).await.unwrap_err().code(), Code::NotFound);
     }
     assert_eq!(crm.read(&email.mime.unwrap()).await, message.contents[1], "the original has them");
-}
-
-async fn erase(crm: &Crm, person: &str, dry_run: bool) -> Result<ErasePersonResponse, tonic::Status> {
-    let request = ErasePersonRequest { person: person.to_owned(), dry_run };
-    let told = crm.client.clone().erase_person(request).await?.into_inner().try_collect::<Vec<_>>().await?;
-    Ok(told.into_iter().last().unwrap())
-}
-
-/// The answer to a promotion: whether it is erased.
-async fn is_erased(crm: &Crm, message: &Message) -> bool {
-    let requests = futures::stream::iter(stream(message));
-    crm.client.clone().promote_email(requests).await.unwrap().into_inner().erased
-}
-
-#[tokio::test]
-async fn an_erased_person_leaves_nothing_and_does_not_come_back() {
-    let crm = crm().await;
-    let (ada, _) = crm.save(person(RecordKind::Contact, "Ada", "ada@fabrikam.example")).await.unwrap();
-    let mut other = message("<other@x.example>", 1);
-    other.header.email.as_mut().unwrap().parties[0].address = "eve@x.example".into();
-    let (kept, _) = crm.promote(stream(&other)).await.unwrap();
-    let first = message("<1@x.example>", 1);
-    let (id, _) = crm.promote(stream(&first)).await.unwrap();
-    let before = crm.email(&id).await.unwrap();
-
-    let found = erase(&crm, "ADA@fabrikam.example", true).await.unwrap();
-    assert_eq!((found.emails, found.written, found.erased, found.records.len()), (1, 1, 0, 1));
-    assert!(crm.email(&id).await.is_ok(), "a dry run erases nothing");
-    let done = erase(&crm, &ada.id, false).await.unwrap();
-    assert_eq!((done.addresses, done.emails, done.erased, done.waiting), (found.addresses, 1, 1, 0));
-
-    let gone = crm.email(&id).await.unwrap_err();
-    assert_eq!(postroad_rig::status::fault_of(&gone).unwrap().code, "EMAIL_ERASED");
-    let request = ReadContentRequest { digest: before.mime.unwrap().digest, email_id: id.clone() };
-    assert_eq!(crm.client.clone().read_content(request).await.unwrap_err().code(), Code::NotFound);
-    // The same attachment is another email's as well.
-    assert!(crm.read(crm.email(&kept).await.unwrap().attachments[0].content.as_ref().unwrap()).await.len() > 1000);
-    // From whatever mailbox it comes again, and what of before was never tracked.
-    assert!(is_erased(&crm, &message("<1@x.example>", 2)).await);
-    let mut old = message("<old@x.example>", 3);
-    old.header.email.as_mut().unwrap().received_at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
-    assert!(is_erased(&crm, &old).await);
-    let mut later = message("<later@x.example>", 1);
-    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
-    later.header.email.as_mut().unwrap().received_at = Some(postroad_rig::wire::timestamp(tomorrow));
-    assert!(!is_erased(&crm, &later).await, "what comes later is new");
-    assert!(erase(&crm, "nobody", false).await.is_err());
-
-    // What is left in the journal says that, and nothing else.
-    let left = crm.journal.history::<postroad_core::email::Rules>(id.parse().unwrap(), 0, 10).await.unwrap();
-    assert!(matches!(&left[..], [only] if matches!(only.events[..], [postroad_core::email::Event::Erased { .. }])));
-    let left = crm.journal.history::<postroad_core::record::Rules>(ada.id.parse().unwrap(), 0, 10).await.unwrap();
-    assert!(matches!(&left[..], [only] if only.events == [postroad_core::record::Event::Deleted]));
-}
-
-#[tokio::test]
-async fn users_are_not_erased() {
-    let crm = crm().await;
-    crm.save(person(RecordKind::User, "Ada", "ada@fabrikam.example")).await.unwrap();
-    let refused = erase(&crm, "ada@fabrikam.example", false).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("user Ada"), "{}", refused.message());
-}
-
-/// Whatever was done when the process died, the next one ends it: with nothing but the wish, with a tombstone, with all.
-#[tokio::test]
-async fn an_erasure_that_a_crash_cut_off_is_ended_at_the_next_start() {
-    use postroad_core::{email::Rules as Emails, erasure};
-    for cut in 0..3 {
-        let crm = crm().await;
-        let (id, _) = crm.promote(stream(&message("<1@x.example>", 1))).await.unwrap();
-        crm.promote(stream(&message("<1@x.example>", 2))).await.unwrap();
-        let (id, actor) = (uuid::Uuid::parse_str(&id).unwrap(), postroad_journal::Actor::new("test"));
-        let now = jiff::Timestamp::now();
-        let digest = erasure::digest("ada@fabrikam.example");
-        crm.journal.execute::<erasure::Rules>(digest, &actor, &erasure::Erase, |_| now).await.unwrap();
-        if cut > 0 {
-            let command = postroad_core::email::Command::Erase;
-            let tombstone = crm.journal.execute::<Emails>(id, &actor, &command, |_| now).await.unwrap().sequence;
-            if cut > 1 {
-                crm.journal.erase_before(postroad_journal::Kind::Email, id, tombstone).await.unwrap();
-            }
-        }
-        let (store, shutdown) = (Arc::new(Store::default()), CancellationToken::new());
-        let following = tokio::spawn(Arc::clone(&store).follow(crm.journal.clone(), shutdown.clone()));
-        store.caught_up().await;
-        let eraser = postroad_crm::Eraser::new(crm.journal.clone(), Arc::clone(&store), Contents::memory().unwrap());
-        eraser.end().await.unwrap();
-        eraser.end().await.unwrap();
-        shutdown.cancel();
-        following.await.unwrap().unwrap();
-        let left = crm.journal.history::<Emails>(id, 0, 10).await.unwrap();
-        assert_eq!(left.len(), 1, "{cut}");
-        assert!(matches!(left[0].events[..], [postroad_core::email::Event::Erased { .. }]));
-        assert!(store.read(|view| view.was_erased(id) && view.unfinished().is_empty() && view.to_erase().is_empty()));
-    }
 }

@@ -1,0 +1,186 @@
+//! A person is erased, whatever happens meanwhile.
+
+use postroad_core::{email::Rules as Emails, erasure, record};
+use postroad_journal::Actor;
+use postroad_proto::crm::v1::{
+    ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest, SendEmailRequest,
+    SendHeader, send_email_request,
+};
+use uuid::Uuid;
+
+use super::*;
+
+async fn erase(crm: &Crm, person: &str, dry_run: bool) -> Result<ErasePersonResponse, tonic::Status> {
+    let request = ErasePersonRequest { person: person.to_owned(), dry_run };
+    let told = crm.client.clone().erase_person(request).await?.into_inner().try_collect::<Vec<_>>().await?;
+    Ok(told.into_iter().last().unwrap())
+}
+
+/// The answer to a promotion: whether it is erased.
+async fn is_erased(crm: &Crm, message: &Message) -> bool {
+    let requests = futures::stream::iter(stream(message));
+    crm.client.clone().promote_email(requests).await.unwrap().into_inner().erased
+}
+
+#[tokio::test]
+async fn an_erased_person_leaves_nothing_and_does_not_come_back() {
+    let crm = crm().await;
+    let (ada, _) = crm.save(person(RecordKind::Contact, "Ada", "ada@fabrikam.example")).await.unwrap();
+    let mut other = message("<other@x.example>", 1);
+    other.header.email.as_mut().unwrap().parties[0].address = "eve@x.example".into();
+    let (kept, _) = crm.promote(stream(&other)).await.unwrap();
+    let first = message("<1@x.example>", 1);
+    let (id, _) = crm.promote(stream(&first)).await.unwrap();
+    let before = crm.email(&id).await.unwrap();
+
+    let found = erase(&crm, "ADA@fabrikam.example", true).await.unwrap();
+    assert_eq!((found.emails, found.written, found.erased, found.records.len()), (1, 1, 0, 1));
+    assert!(crm.email(&id).await.is_ok(), "a dry run erases nothing");
+    let done = erase(&crm, &ada.id, false).await.unwrap();
+    assert_eq!((done.addresses, done.emails, done.erased, done.waiting), (found.addresses, 1, 1, 0));
+
+    let gone = crm.email(&id).await.unwrap_err();
+    assert_eq!(fault_of(&gone), "EMAIL_ERASED");
+    let request = ReadContentRequest { digest: before.mime.unwrap().digest, email_id: id.clone() };
+    assert_eq!(crm.client.clone().read_content(request).await.unwrap_err().code(), Code::NotFound);
+    // The same attachment is another email's as well.
+    assert!(crm.read(crm.email(&kept).await.unwrap().attachments[0].content.as_ref().unwrap()).await.len() > 1000);
+    // From whatever mailbox it comes again, and what of before was never tracked.
+    assert!(is_erased(&crm, &message("<1@x.example>", 2)).await);
+    let mut old = message("<old@x.example>", 3);
+    old.header.email.as_mut().unwrap().received_at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
+    assert!(is_erased(&crm, &old).await);
+    let mut later = message("<later@x.example>", 1);
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    later.header.email.as_mut().unwrap().received_at = Some(postroad_rig::wire::timestamp(tomorrow));
+    assert!(!is_erased(&crm, &later).await, "what comes later is new");
+    assert!(erase(&crm, "nobody", false).await.is_err());
+
+    // What is left in the journal says that, and nothing else.
+    let left = crm.journal.history::<Emails>(id.parse().unwrap(), 0, 10).await.unwrap();
+    assert!(matches!(&left[..], [only] if matches!(only.events[..], [postroad_core::email::Event::Erased { .. }])));
+    let left = crm.journal.history::<record::Rules>(ada.id.parse().unwrap(), 0, 10).await.unwrap();
+    assert!(matches!(&left[..], [only] if only.events == [record::Event::Deleted]));
+}
+
+#[tokio::test]
+async fn users_are_not_erased() {
+    let crm = crm().await;
+    crm.save(person(RecordKind::User, "Ada", "ada@fabrikam.example")).await.unwrap();
+    let refused = erase(&crm, "ada@fabrikam.example", false).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("user Ada"), "{}", refused.message());
+}
+
+/// Whatever was done when the process died, the next one ends it: with nothing but the wish, with a tombstone, with all.
+#[tokio::test]
+async fn an_erasure_that_a_crash_cut_off_is_ended_at_the_next_start() {
+    for cut in 0..3 {
+        let crm = crm().await;
+        let (id, _) = crm.promote(stream(&message("<1@x.example>", 1))).await.unwrap();
+        crm.promote(stream(&message("<1@x.example>", 2))).await.unwrap();
+        let (id, actor) = (Uuid::parse_str(&id).unwrap(), Actor::new("test"));
+        let now = jiff::Timestamp::now();
+        let digest = erasure::digest("ada@fabrikam.example");
+        crm.journal.execute::<erasure::Rules>(digest, &actor, &erasure::Erase, |_| now).await.unwrap();
+        if cut > 0 {
+            let command = postroad_core::email::Command::Erase;
+            let tombstone = crm.journal.execute::<Emails>(id, &actor, &command, |_| now).await.unwrap().sequence;
+            if cut > 1 {
+                crm.journal.erase_before(postroad_journal::Kind::Email, id, tombstone).await.unwrap();
+            }
+        }
+        let (store, shutdown) = (Arc::new(Store::default()), CancellationToken::new());
+        let following = tokio::spawn(Arc::clone(&store).follow(crm.journal.clone(), shutdown.clone()));
+        store.caught_up().await;
+        let eraser = Eraser::new(crm.journal.clone(), Arc::clone(&store), Contents::memory().unwrap());
+        eraser.end().await.unwrap();
+        eraser.end().await.unwrap();
+        shutdown.cancel();
+        following.await.unwrap().unwrap();
+        let left = crm.journal.history::<Emails>(id, 0, 10).await.unwrap();
+        assert_eq!(left.len(), 1, "{cut}");
+        assert!(matches!(left[0].events[..], [postroad_core::email::Event::Erased { .. }]));
+        assert!(store.read(|view| view.was_erased(id) && view.unfinished().is_empty() && view.to_erase().is_empty()));
+    }
+}
+
+/// Queues an email of Ada to an address; gives its id.
+async fn queued(crm: &Crm, to: &str) -> Uuid {
+    crm.save(person(RecordKind::User, "Ada", "ada@contoso.example")).await.unwrap();
+    let party = |role: PartyRole, address: &str| Party { role: role.into(), address: address.into(), ..Default::default() };
+    let text = b"Dear Eve";
+    let email = Email {
+        direction: EmailDirection::Outgoing.into(),
+        subject: "Offer".into(),
+        parties: vec![party(PartyRole::From, "ada@contoso.example"), party(PartyRole::To, to)],
+        text: Some(content(text)),
+        ..Default::default()
+    };
+    let header = send_email_request::Part::Header(SendHeader { email: Some(email), ..Default::default() });
+    let piece = send_email_request::Part::Piece(text.to_vec().into());
+    let requests = [header, piece].map(|part| SendEmailRequest { part: Some(part) });
+    let sent = crm.client.clone().send_email(futures::stream::iter(requests)).await.unwrap();
+    sent.into_inner().email_id.parse().unwrap()
+}
+
+/// Sends a queued email as a worker does.
+async fn claimed(crm: &Crm, id: Uuid, attempt: u32, message_id: &str) {
+    let (email_id, message_id) = (id.to_string(), message_id.to_owned());
+    crm.client.clone().claim_email(ClaimEmailRequest { email_id, attempt, message_id }).await.unwrap();
+}
+
+async fn reported(crm: &Crm, id: Uuid, attempt: u32, status: EmailStatus) {
+    let request =
+        ReportDeliveryRequest { email_id: id.to_string(), attempt, status: status.into(), ..Default::default() };
+    crm.client.clone().report_delivery(request).await.unwrap();
+}
+
+/// What synchronization finds in Sent Items.
+fn sent_items(message_id: &str, to: &str, at: jiff::Timestamp) -> Message {
+    let mut found = message(message_id, 1);
+    let email = found.header.email.as_mut().unwrap();
+    email.direction = EmailDirection::Outgoing.into();
+    email.parties[0].address = "ada@contoso.example".into();
+    email.parties[1].address = to.into();
+    email.sent_at = Some(postroad_rig::wire::timestamp(at));
+    found
+}
+
+#[tokio::test]
+async fn an_email_that_waited_when_the_person_was_erased_goes_once_it_is_sent() {
+    // Given two emails to the person, both queued: one that was tried before, and one that is new.
+    let crm = crm().await;
+    let (tried, new) = (queued(&crm, "eve@fabrikam.example").await, queued(&crm, "Eve@fabrikam.example").await);
+    claimed(&crm, tried, 1, "<tried.1@contoso.example>").await;
+    reported(&crm, tried, 1, EmailStatus::Failed).await;
+    crm.client.clone().resend_email(postroad_proto::crm::v1::ResendEmailRequest { email_id: tried.to_string() }).await.unwrap();
+    // When the person is erased, they are left until they are sent.
+    let done = erase(&crm, "eve@fabrikam.example", false).await.unwrap();
+    assert_eq!((done.erased, done.waiting), (0, 2));
+    crm.eraser.end().await.unwrap();
+    claimed(&crm, tried, 2, "<tried.2@contoso.example>").await;
+    claimed(&crm, new, 1, "<new.1@contoso.example>").await;
+    for (id, attempt) in [(tried, 2), (new, 1)] {
+        reported(&crm, id, attempt, EmailStatus::Sent).await;
+    }
+    crm.eraser.end().await.unwrap();
+    // Then nothing of them is left.
+    for id in [tried, new] {
+        let left = crm.journal.history::<Emails>(id, 0, 10).await.unwrap();
+        assert!(matches!(&left[..], [only] if matches!(only.events[..], [postroad_core::email::Event::Erased { .. }])));
+        assert_eq!(fault_of(&crm.email(&id.to_string()).await.unwrap_err()), "EMAIL_ERASED");
+        assert!(crm.contents.open(id, &digest(b"Dear Eve")).await.unwrap().is_none());
+    }
+    // And their copies in Sent Items, dated later, do not come back, whichever attempt it was that arrived.
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    for message_id in ["<tried.1@contoso.example>", "tried.2@contoso.example", "<new.1@contoso.example>"] {
+        assert!(is_erased(&crm, &sent_items(message_id, "eve@fabrikam.example", later)).await, "{message_id}");
+    }
+    assert!(!is_erased(&crm, &sent_items("<other@contoso.example>", "eve@fabrikam.example", later)).await);
+}
+
+/// The name of the fault that a status carries.
+fn fault_of(status: &tonic::Status) -> String {
+    postroad_rig::status::fault_of(status).map(|fault| fault.code).unwrap_or_default()
+}
