@@ -7,11 +7,13 @@ use std::{collections::hash_map::RandomState, hash::BuildHasher as _, sync::Arc}
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::{SignedDuration, Timestamp};
 use postroad_core::{
     email::Content,
     fault::{Code, Report},
 };
 use postroad_journal::sealing::{self, DataKey, Keyring, new_data_key};
+use postroad_rig::clock;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -26,11 +28,14 @@ mod memory;
 
 pub use bucket::Bucket;
 use cipher::Cipher;
-pub use keys::{KeyBucket, KeyMemory, Keys};
+pub use keys::{Held, KeyBucket, KeyMemory, Keys};
 pub use memory::Memory;
 
 /// Contents up to this size are read whole before they are stored, so that a broken upload leaves nothing behind.
 const BUFFERED: u64 = 2 * 1024 * 1024;
+
+/// A key that is so old, and of no email, is of a promotion that broke off and was not repeated. Long against any promotion.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A reader of content.
 pub type Reader<'a> = dyn AsyncRead + Send + Unpin + 'a;
@@ -121,16 +126,33 @@ impl Contents {
         if self.keys.create(email, &self.keyring.wrap(&key)?).await? {
             return Ok(Chest { email, key, is_new: true });
         }
-        match self.key(email).await? {
-            Some(key) => Ok(Chest { email, key, is_new: false }),
-            // Destroyed in this very moment: the next attempt learns why.
-            None => Err(failed("reading a key", std::io::Error::other("it was destroyed meanwhile"))),
+        loop {
+            let Some(Held { key, revision, since }) = self.keys.get(email).await? else {
+                // Destroyed in this very moment: the next attempt learns why.
+                return Err(failed("reading a key", std::io::Error::other("it was destroyed meanwhile")));
+            };
+            // Made young again before it can be taken for abandoned: whoever does so meanwhile means another revision.
+            let is_young = clock::now().duration_since(since) < ABANDONED / 2;
+            if is_young || self.keys.replace(email, revision, &key).await? {
+                return Ok(Chest { email, key: self.keyring.unwrap(&key.key_id, &key.bytes)?, is_new: false });
+            }
         }
+    }
+
+    /// The revision of the key of an email, where it is so old that no promotion can still be at work with it.
+    pub async fn abandoned(&self, email: Uuid, now: Timestamp) -> Result<Option<u64>, Error> {
+        let held = self.keys.get(email).await?;
+        Ok(held.filter(|held| now.duration_since(held.since) >= ABANDONED).map(|held| held.revision))
+    }
+
+    /// Destroys a key that was abandoned, unless it is used again: what it encrypted cannot be read any more.
+    pub async fn destroy_abandoned(&self, email: Uuid, revision: u64) -> Result<(), Error> {
+        self.keys.destroy_revision(email, revision).await
     }
 
     async fn key(&self, email: Uuid) -> Result<Option<DataKey>, Error> {
         let held = self.keys.get(email).await?;
-        Ok(held.map(|(wrapped, _)| self.keyring.unwrap(&wrapped.key_id, &wrapped.bytes)).transpose()?)
+        Ok(held.map(|Held { key, .. }| self.keyring.unwrap(&key.key_id, &key.bytes)).transpose()?)
     }
 
     /// Stores a content unless it is there. The reader must fail where what it reads does not have the digest: it is
@@ -209,8 +231,8 @@ impl Contents {
     /// Puts the data key of an email under the present key of the deployment; gives whether it was under another one.
     pub async fn reseal(&self, email: Uuid) -> Result<bool, Error> {
         loop {
-            let Some((wrapped, revision)) = self.keys.get(email).await? else { return Ok(false) };
-            let Some(again) = self.keyring.rewrap_key(&wrapped)? else { return Ok(false) };
+            let Some(Held { key, revision, .. }) = self.keys.get(email).await? else { return Ok(false) };
+            let Some(again) = self.keyring.rewrap_key(&key)? else { return Ok(false) };
             if self.keys.replace(email, revision, &again).await? {
                 return Ok(true);
             }

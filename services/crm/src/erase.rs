@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use postroad_core::{
     Refusal,
@@ -13,7 +14,7 @@ use postroad_core::{
     fault::Code,
     record,
 };
-use postroad_journal::{Actor, ExecuteError, Journal, Kind};
+use postroad_journal::{Actor, ExecuteError, Journal, Kind, Snapshot};
 use postroad_rig::clock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -26,6 +27,9 @@ use crate::{
 
 /// How often what is left is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How often keys of contents are looked for whose email never came to be: all keys are listed for it.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Commits that are read at once.
 const PAGE: usize = 100;
@@ -154,15 +158,50 @@ impl Eraser {
     pub async fn sweep(self, shutdown: CancellationToken) -> Result<(), Infallible> {
         let mut looks = tokio::time::interval(SWEEP);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut days = tokio::time::interval(DAY);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 _ = looks.tick() => {}
+                _ = days.tick() => {
+                    match self.abandoned(clock::now()).await {
+                        Ok(0) => {}
+                        Ok(keys) => tracing::info!(keys, "keys of contents whose email never came to be were destroyed"),
+                        Err(error) => tracing::warn!(%error, "keys of contents whose email never came to be are looked for again tomorrow"),
+                    }
+                    continue;
+                }
             }
             if let Err(error) = self.end().await {
                 tracing::warn!(%error, "what is left of erased persons could not be erased; it is tried again");
             }
         }
+    }
+
+    /// Destroys the keys of contents whose email never came to be: their promotion broke off and was not repeated, perhaps because a person
+    /// was erased meanwhile. Gives how many.
+    ///
+    /// # Errors
+    /// As [`Eraser::email`].
+    pub async fn abandoned(&self, now: Timestamp) -> Result<u64, Error> {
+        let (mut emails, mut destroyed) = (self.contents.emails().await?, 0);
+        while let Some(email) = emails.next().await {
+            let id = email?;
+            if !self.store.read(|view| view.is_unknown(id)) {
+                continue;
+            }
+            let Some(revision) = self.contents.abandoned(id, now).await? else { continue };
+            // The view may be behind, or unable to read what a newer version wrote: the journal decides.
+            let known = self.journal.load::<email::Rules>(id).await;
+            match known {
+                Ok(Snapshot { state: email::State::Absent | email::State::Erased, .. }) => {}
+                Ok(_) | Err(postroad_journal::Error::Unreadable { .. }) => continue,
+                Err(error) => return Err(Error::Journal(ExecuteError::Journal(error))),
+            }
+            self.contents.destroy_abandoned(id, revision).await?;
+            destroyed += 1;
+        }
+        Ok(destroyed)
     }
 
     /// Ends what a crash left of erasures, and what was being sent when they were asked for.

@@ -79,12 +79,16 @@ where
     }
     identify(&mut wanted.email, store);
     let id = wanted.email.id;
-    if store.read(|view| view.was_erased(id) || view.concerns_erased(&wanted.email, now)) {
-        pieces.drain().await?;
-        return Err(Error::Erased);
-    }
     // An activity that is there has its contents.
     let is_known = store.read(|view| view.activity(id).is_some());
+    if is_gone(store, &wanted.email, now) {
+        pieces.drain().await?;
+        if !is_known {
+            // What an attempt before the erasure left when it broke off.
+            discard(contents, store, id, &wanted.email).await?;
+        }
+        return Err(Error::Erased);
+    }
     let chest = if is_known { None } else { Some(contents.chest(id).await?) };
     keep(contents, chest.as_ref(), &wanted.email, pieces).await?;
     if let Some(sender) = &new_sender {
@@ -96,10 +100,20 @@ where
     let is_erased = |error: &Error| matches!(error, Error::Journal(ExecuteError::Refused(refusal)) if refusal.code == Code::EmailErased);
     let is_unused = promoted.as_ref().is_err_and(is_erased) || email.id != id;
     if chest.is_some() && is_unused {
-        let digests = email.contents().map(|content| content.digest.as_str());
-        contents.destroy(id, digests, |digest| store.read(|view| view.holder(digest).is_some())).await?;
+        discard(contents, store, id, &email).await?;
     }
     promoted.map_err(|error| if is_erased(&error) { Error::Erased } else { error })
+}
+
+/// Whether an email was erased, or is to be.
+fn is_gone(store: &Store, email: &Email, now: Timestamp) -> bool {
+    store.read(|view| view.was_erased(email.id) || view.concerns_erased(email, now))
+}
+
+/// Destroys what is stored of an email that does not come to be.
+async fn discard(contents: &Contents, store: &Store, id: Uuid, email: &Email) -> Result<(), content::Error> {
+    let digests = email.contents().map(|content| content.digest.as_str());
+    contents.destroy(id, digests, |digest| store.read(|view| view.holder(digest).is_some())).await
 }
 
 /// An email that the CRM sent itself is found again in Sent Items; it keeps its id.

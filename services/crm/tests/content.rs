@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::StreamExt as _;
 use postroad_core::email::Content;
-use postroad_crm::content::{Bucket, Contents, Error, KeyBucket, KeyMemory, Keys, Memory, Objects, digest};
+use postroad_crm::content::{Bucket, Contents, Error, Held, KeyBucket, KeyMemory, Keys, Memory, Objects, digest};
 use postroad_journal::sealing::Keyring;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use uuid::Uuid;
@@ -118,10 +118,17 @@ async fn keys_are_put_under_another_key_and_none_is_made_twice(objects: Arc<dyn 
     assert_eq!(opened(&new, ONE, &letter).await.unwrap(), b"dear sir");
     assert!(matches!(old.open(ONE, &letter.digest).await, Err(Error::Sealing(_))));
     // A revision that is not the present one replaces nothing.
-    let (wrapped, revision) = keys.get(ONE).await.unwrap().unwrap();
+    let Held { key: wrapped, revision, .. } = keys.get(ONE).await.unwrap().unwrap();
     assert!(!keys.create(ONE, &wrapped).await.unwrap());
     assert!(keys.replace(ONE, revision, &wrapped).await.unwrap());
     assert!(!keys.replace(ONE, revision, &wrapped).await.unwrap());
+    // Nor does it destroy anything.
+    keys.destroy_revision(ONE, revision).await.unwrap();
+    let last = keys.get(ONE).await.unwrap().unwrap();
+    assert!(last.key == wrapped && last.revision > revision);
+    keys.destroy_revision(ONE, last.revision).await.unwrap();
+    assert!(keys.get(ONE).await.unwrap().is_none());
+    assert!(keys.create(ONE, &wrapped).await.unwrap());
     // A lost key does not stand in the way of destroying.
     let lost = Contents::new(objects, Arc::clone(&keys), keyring(&["c"]));
     lost.destroy(ONE, [letter.digest.as_str()].into_iter(), |_| false).await.unwrap();

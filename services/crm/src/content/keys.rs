@@ -8,7 +8,9 @@ use async_nats::jetstream::{
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
+use jiff::Timestamp;
 use postroad_journal::sealing::Wrapped;
+use postroad_rig::clock;
 use uuid::Uuid;
 
 use super::{Error, failed};
@@ -18,8 +20,16 @@ const NAME: &str = "content_keys";
 /// Its stream.
 const STREAM: &str = "KV_content_keys";
 
-/// A wrapped key and its revision.
-pub type Held = (Wrapped, u64);
+/// A key that is kept.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The key, wrapped.
+    pub key: Wrapped,
+    /// Which of its wrappings.
+    pub revision: u64,
+    /// Since when it is this one.
+    pub since: Timestamp,
+}
 
 /// Where data keys are kept: the port. One contract test runs over all implementations.
 #[async_trait]
@@ -32,6 +42,8 @@ pub trait Keys: Send + Sync + 'static {
     async fn replace(&self, email: Uuid, revision: u64, key: &Wrapped) -> Result<bool, Error>;
     /// Destroys a key for good, and overwrites where it stood.
     async fn destroy(&self, email: Uuid) -> Result<(), Error>;
+    /// The same, unless it changed since.
+    async fn destroy_revision(&self, email: Uuid, revision: u64) -> Result<(), Error>;
     /// The emails that have a key.
     async fn emails(&self) -> Result<BoxStream<'static, Result<Uuid, Error>>, Error>;
 }
@@ -88,8 +100,10 @@ impl Keys for KeyBucket {
     async fn get(&self, email: Uuid) -> Result<Option<Held>, Error> {
         let entry = self.bucket.entry(email.to_string()).await.map_err(|error| failed("reading a key", error))?;
         let Some(entry) = entry.filter(|entry| entry.operation == kv::Operation::Put) else { return Ok(None) };
-        let key = read(&entry.value).ok_or_else(|| failed("reading a key", std::io::Error::other("it is damaged")))?;
-        Ok(Some((key, entry.revision)))
+        let damaged = || failed("reading a key", std::io::Error::other("it is damaged"));
+        let key = read(&entry.value).ok_or_else(damaged)?;
+        let since = Timestamp::from_nanosecond(entry.created.unix_timestamp_nanos()).map_err(|_| damaged())?;
+        Ok(Some(Held { key, revision: entry.revision, since }))
     }
 
     async fn replace(&self, email: Uuid, revision: u64, key: &Wrapped) -> Result<bool, Error> {
@@ -103,13 +117,17 @@ impl Keys for KeyBucket {
     async fn destroy(&self, email: Uuid) -> Result<(), Error> {
         // Not the bucket's own way, which would leave the key in its file until the server compacts it.
         while let Some(sequence) = self.last(email).await? {
-            if let Err(error) = self.stream.delete_message(sequence).await
-                && self.last(email).await? == Some(sequence)
-            {
-                return Err(failed("destroying a key", error));
-            }
+            self.destroy_revision(email, sequence).await?;
         }
         Ok(())
+    }
+
+    async fn destroy_revision(&self, email: Uuid, revision: u64) -> Result<(), Error> {
+        // A revision is the sequence of its message, of which there is one for each key.
+        match self.stream.delete_message(revision).await {
+            Err(error) if self.last(email).await? == Some(revision) => Err(failed("destroying a key", error)),
+            _ => Ok(()),
+        }
     }
 
     async fn emails(&self) -> Result<BoxStream<'static, Result<Uuid, Error>>, Error> {
@@ -140,6 +158,11 @@ pub struct KeyMemory {
 }
 
 impl KeyMemory {
+    /// Makes a key as old as that.
+    pub fn date(&self, email: Uuid, since: Timestamp) {
+        self.look(|keys, _| keys.entry(email).and_modify(|held| held.since = since));
+    }
+
     fn look<T>(&self, look: impl FnOnce(&mut HashMap<Uuid, Held>, u64) -> T) -> T {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.1 += 1;
@@ -154,7 +177,7 @@ impl Keys for KeyMemory {
         Ok(self.look(|keys, revision| match keys.entry(email) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                vacant.insert((key.clone(), revision));
+                vacant.insert(Held { key: key.clone(), revision, since: clock::now() });
                 true
             }
         }))
@@ -166,8 +189,8 @@ impl Keys for KeyMemory {
 
     async fn replace(&self, email: Uuid, revision: u64, key: &Wrapped) -> Result<bool, Error> {
         Ok(self.look(|keys, next| match keys.get_mut(&email) {
-            Some(held) if held.1 == revision => {
-                *held = (key.clone(), next);
+            Some(held) if held.revision == revision => {
+                *held = Held { key: key.clone(), revision: next, since: clock::now() };
                 true
             }
             _ => false,
@@ -176,6 +199,15 @@ impl Keys for KeyMemory {
 
     async fn destroy(&self, email: Uuid) -> Result<(), Error> {
         self.look(|keys, _| keys.remove(&email));
+        Ok(())
+    }
+
+    async fn destroy_revision(&self, email: Uuid, revision: u64) -> Result<(), Error> {
+        self.look(|keys, _| {
+            if keys.get(&email).is_some_and(|held| held.revision == revision) {
+                keys.remove(&email);
+            }
+        });
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! A person is erased, whatever happens meanwhile.
 
 use postroad_core::{email::Rules as Emails, erasure, record};
-use postroad_journal::Actor;
+use postroad_crm::content::{KeyMemory, Keys, Memory, Objects};
+use postroad_journal::{Actor, sealing::Keyring};
 use postroad_proto::crm::v1::{
     ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest, SendEmailRequest,
     SendHeader, send_email_request,
@@ -178,6 +179,62 @@ async fn an_email_that_waited_when_the_person_was_erased_goes_once_it_is_sent() 
         assert!(is_erased(&crm, &sent_items(message_id, "eve@fabrikam.example", later)).await, "{message_id}");
     }
     assert!(!is_erased(&crm, &sent_items("<other@contoso.example>", "eve@fabrikam.example", later)).await);
+}
+
+/// Begins a promotion that breaks off when its first content is stored.
+async fn broken_off(crm: &Crm, message: &Message) {
+    let cut = vec![header(message), piece(&message.contents[0])];
+    assert!(crm.promote(cut).await.is_err());
+    assert_eq!(keys(crm).await.len(), 1);
+}
+
+async fn keys(crm: &Crm) -> Vec<Uuid> {
+    crm.contents.emails().await.unwrap().try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn contents_that_a_broken_promotion_left_go_when_it_is_repeated_after_the_erasure() {
+    // Given a promotion that broke off.
+    let crm = crm().await;
+    let message = message("<1@x.example>", 1);
+    broken_off(&crm, &message).await;
+    // When the sender is erased, and the promotion repeated.
+    erase(&crm, "ada@fabrikam.example", false).await.unwrap();
+    assert!(is_erased(&crm, &message).await);
+    // Then its key is gone.
+    assert_eq!(keys(&crm).await, []);
+}
+
+#[tokio::test]
+async fn contents_that_a_broken_promotion_left_go_after_a_day_also_when_nobody_repeats_it() {
+    // Given a promotion that broke off, one that came to its end, and one that is repeated a day later.
+    let kept = Arc::new(KeyMemory::default());
+    let crm = crm_with(contents(Arc::clone(&kept) as Arc<dyn Keys>, Arc::new(Memory::default()))).await;
+    let (abandoned, repeated) = (message("<1@x.example>", 1), message("<2@x.example>", 1));
+    broken_off(&crm, &abandoned).await;
+    let day = jiff::SignedDuration::from_hours(24);
+    let (lost, now) = (keys(&crm).await[0], jiff::Timestamp::now());
+    assert_eq!(crm.eraser.abandoned(now).await.unwrap(), 0, "it may be under way");
+    let done: Uuid = crm.promote(stream(&message("<3@x.example>", 1))).await.unwrap().0.parse().unwrap();
+    assert!(crm.promote(vec![header(&repeated), piece(&repeated.contents[0])]).await.is_err());
+    let again = keys(&crm).await.into_iter().find(|id| *id != lost && *id != done).unwrap();
+    [lost, done, again].iter().for_each(|id| kept.date(*id, now - day));
+    // When the repetition has begun, and keys that are as old are looked for.
+    let chest = crm.contents.chest(again).await.unwrap();
+    assert_eq!(crm.eraser.abandoned(now).await.unwrap(), 1);
+    drop(chest);
+    // Then only the abandoned key is gone.
+    assert_eq!(keys(&crm).await.len(), 2);
+    assert!(!keys(&crm).await.contains(&lost));
+    assert!(crm.contents.open(done, &digest(b"small")).await.unwrap().is_some());
+    let (id, _) = crm.promote(stream(&repeated)).await.unwrap();
+    assert_eq!(id.parse::<Uuid>().unwrap(), again);
+}
+
+/// Contents over these keys and objects.
+fn contents(keys: Arc<dyn Keys>, objects: Arc<dyn Objects>) -> Contents {
+    let keyring = Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap();
+    Contents::new(objects, keys, Arc::new(keyring))
 }
 
 /// The name of the fault that a status carries.

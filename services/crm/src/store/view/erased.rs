@@ -156,6 +156,11 @@ impl View {
         self.erased.unfinished.iter().filter_map(|(id, activity)| Some((sequence(id)?, activity.clone()))).collect()
     }
 
+    /// Whether contents under an id are of nothing that the view knows: neither of an activity nor of one that is still to be destroyed.
+    pub fn is_unknown(&self, id: Uuid) -> bool {
+        !self.emails.contains_key(&id) && !self.erased.unfinished.contains_key(&id)
+    }
+
     /// Deleted contacts, accounts and leads of which something is left, with the sequence of the tombstone.
     pub fn unfinished_records(&self) -> Vec<(u64, Uuid)> {
         self.erased.records.iter().map(|(id, sequence)| (*sequence, *id)).collect()
