@@ -67,9 +67,12 @@ impl Eraser {
             let done = self.journal.execute::<erasure::Rules>(id, actor, &erasure::Erase, |_| now).await;
             self.store.reached(done.map_err(Error::Journal)?.sequence).await;
         }
-        for record in &person.records {
-            let deleted =
-                self.journal.execute::<record::Rules>(record.id, actor, &record::Command::Delete, |_| ()).await;
+        // Looked for again: a promotion may have created one just before.
+        let new = |address: &String| self.store.read(|view| view.person(address)).unwrap_or_default().records;
+        let records = person.addresses.iter().flat_map(new).chain(person.records.iter().cloned());
+        let ids: BTreeSet<Uuid> = records.map(|record| record.id).collect();
+        for id in ids {
+            let deleted = self.journal.execute::<record::Rules>(id, actor, &record::Command::Delete, |_| ()).await;
             match deleted {
                 Ok(done) => self.store.reached(done.sequence).await,
                 Err(ExecuteError::Refused(_)) => {}

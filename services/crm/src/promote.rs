@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use postroad_core::{
     Aggregate as _, EmailAddress, Refusal,
     email::{self, Command, Direction, Email, Event, Promote, Role, Rules},
+    erasure,
     fault::Code,
     record,
 };
@@ -91,18 +92,26 @@ where
     }
     let chest = if is_known { None } else { Some(contents.chest(id).await?) };
     keep(contents, chest.as_ref(), &wanted.email, pieces).await?;
-    if let Some(sender) = &new_sender {
-        create_sender(journal, store, actor, sender, &mut wanted.email).await?;
+    // Contents take their time to come, and the person may have been erased meanwhile.
+    let mut is_erased = is_gone(store, &wanted.email, now);
+    if let Some(sender) = new_sender.filter(|_| !is_erased) {
+        is_erased = !create_sender(journal, store, (actor, now), &sender, &mut wanted.email).await?;
+    }
+    if is_erased {
+        if chest.is_some() {
+            discard(contents, store, id, &wanted.email).await?;
+        }
+        return Err(Error::Erased);
     }
     identify(&mut wanted.email, store);
     let email = wanted.email.clone();
     let promoted = commit(journal, store, actor, wanted, now).await;
-    let is_erased = |error: &Error| matches!(error, Error::Journal(ExecuteError::Refused(refusal)) if refusal.code == Code::EmailErased);
-    let is_unused = promoted.as_ref().is_err_and(is_erased) || email.id != id;
+    let is_refused = |error: &Error| matches!(error, Error::Journal(ExecuteError::Refused(refusal)) if refusal.code == Code::EmailErased);
+    let is_unused = promoted.as_ref().is_err_and(is_refused) || email.id != id;
     if chest.is_some() && is_unused {
         discard(contents, store, id, &email).await?;
     }
-    promoted.map_err(|error| if is_erased(&error) { Error::Erased } else { error })
+    promoted.map_err(|error| if is_refused(&error) { Error::Erased } else { error })
 }
 
 /// Whether an email was erased, or is to be.
@@ -127,14 +136,14 @@ fn identify(email: &mut Email, store: &Store) {
 }
 
 /// Creates the contact or lead of a sender whom nobody knows, unless a record has the address by now. Its id is derived from the address,
-/// so two promotions at a time make one record.
+/// so two promotions at a time make one record. Gives false where the sender was erased in this very moment: then there is no record.
 async fn create_sender(
     journal: &Journal,
     store: &Store,
-    actor: &Actor,
+    (actor, now): (&Actor, Timestamp),
     sender: &record::Record,
     email: &mut Email,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let address = sender.addresses.first().map(EmailAddress::key).unwrap_or_default();
     let known = store.read(|view| view.candidates(&address).first().map(|record| record.id));
     let id = match known {
@@ -143,13 +152,28 @@ async fn create_sender(
             let command = record::Command::Save(sender.clone());
             let saved = journal.execute::<record::Rules>(sender.id, actor, &command, |_| ()).await;
             store.reached(saved.map_err(Error::Journal)?.sequence).await;
+            // The journal decides: an erasure that comes after this look sees the record.
+            if is_sender_erased(journal, &address, email, now).await? {
+                let deleted = journal.execute::<record::Rules>(sender.id, actor, &record::Command::Delete, |_| ()).await;
+                return match deleted {
+                    Ok(_) | Err(ExecuteError::Refused(_)) => Ok(false),
+                    Err(error) => Err(Error::Journal(error)),
+                };
+            }
             sender.id
         }
     };
     for party in email.parties.iter_mut().filter(|party| party.role == Role::From && party.record_id.is_none()) {
         party.record_id = Some(id);
     }
-    Ok(())
+    Ok(true)
+}
+
+async fn is_sender_erased(journal: &Journal, address: &str, email: &Email, now: Timestamp) -> Result<bool, Error> {
+    let sender = erasure::digest(address);
+    let loaded = journal.load::<erasure::Rules>(sender).await;
+    let until = loaded.map_err(|error| Error::Journal(ExecuteError::Journal(error)))?.state;
+    Ok(erasure::is_erased(email, now, |digest| until.filter(|_| digest == sender)))
 }
 
 /// Stores the contents of an email, in the order in which they come; without a chest they are only checked.
@@ -221,3 +245,6 @@ pub async fn decide(
     store.reached(done.sequence).await;
     Ok(done.events)
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,6 +231,32 @@ async fn contents_that_a_broken_promotion_left_go_after_a_day_also_when_nobody_r
     assert_eq!(id.parse::<Uuid>().unwrap(), again);
 }
 
+#[tokio::test]
+async fn a_person_who_is_erased_while_their_message_comes_gets_no_record() {
+    // Given a promotion that creates the sender, and has not sent all its contents.
+    let crm = crm().await;
+    let mut message = message("<1@x.example>", 1);
+    message.header.create_sender = Some(person(RecordKind::Contact, "Ada", "ada@fabrikam.example"));
+    let requests = stream(&message);
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    sender.send(requests[0].clone()).unwrap();
+    let mut client = crm.client.clone();
+    let incoming = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver);
+    let promotion = tokio::spawn(async move { client.promote_email(incoming).await });
+    let begun = stage::eventually(std::time::Duration::from_secs(30), || async {
+        (!keys(&crm).await.is_empty()).then_some(())
+    });
+    begun.await.unwrap();
+    // When the sender is erased, and then the rest comes.
+    erase(&crm, "ada@fabrikam.example", false).await.unwrap();
+    requests[1..].iter().for_each(|request| sender.send(request.clone()).unwrap());
+    drop(sender);
+    // Then there is neither a record, nor an activity, nor a key.
+    assert!(promotion.await.unwrap().unwrap().into_inner().erased);
+    let found = crm.client.clone().list_records(ListRecordsRequest::default()).await.unwrap().into_inner();
+    assert_eq!((found.records, keys(&crm).await), (vec![], vec![]));
+}
+
 /// Contents over these keys and objects.
 fn contents(keys: Arc<dyn Keys>, objects: Arc<dyn Objects>) -> Contents {
     let keyring = Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap();
