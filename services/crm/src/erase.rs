@@ -3,7 +3,12 @@
 //! Each step is in the journal before the next one, so that whatever a crash left is found by the sweep, which ends it: at the start, and each
 //! minute for what was being sent or could not be deleted.
 
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -11,7 +16,7 @@ use postroad_core::{
     Refusal,
     email::{self, Activity},
     erasure,
-    fault::Code,
+    fault::{Code, Report},
     record,
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Kind, Snapshot};
@@ -79,7 +84,10 @@ impl Eraser {
                 Err(error) => return Err(Error::Journal(error)),
             }
         }
-        self.finish_records().await
+        for (sequence, id) in self.store.read(|view| view.unfinished_records()) {
+            self.finish_record(sequence, id).await?;
+        }
+        Ok(())
     }
 
     /// Erases an email.
@@ -144,11 +152,9 @@ impl Eraser {
         Ok(())
     }
 
-    async fn finish_records(&self) -> Result<(), Error> {
-        for (sequence, id) in self.store.read(|view| view.unfinished_records()) {
-            self.forget(Kind::Record, id, sequence).await?;
-            self.store.record_finished(id);
-        }
+    async fn finish_record(&self, sequence: u64, id: Uuid) -> Result<(), Error> {
+        self.forget(Kind::Record, id, sequence).await?;
+        self.store.record_finished(id);
         Ok(())
     }
 
@@ -170,13 +176,30 @@ impl Eraser {
                     match self.abandoned(clock::now()).await {
                         Ok(0) => {}
                         Ok(keys) => tracing::info!(keys, "keys of contents whose email never came to be were destroyed"),
-                        Err(error) => tracing::warn!(%error, "keys of contents whose email never came to be are looked for again tomorrow"),
+                        Err(error) => {
+                            let report = error.report();
+                            let (sentence, remedy) = (report.sentence(), report.code.row().remedy);
+                            tracing::warn!(
+                                fault = %report.code,
+                                "keys of contents whose email never came to be are looked for again tomorrow: {sentence}. {remedy}."
+                            );
+                        }
                     }
                     continue;
                 }
             }
-            if let Err(error) = self.end().await {
-                tracing::warn!(%error, "what is left of erased persons could not be erased; it is tried again");
+            // Each fault once, with how much it holds up.
+            let mut faults = BTreeMap::<Code, (usize, Report)>::new();
+            for report in self.end().await {
+                faults.entry(report.code).or_insert((0, report)).0 += 1;
+            }
+            for (code, (left, report)) in faults {
+                let (sentence, remedy) = (report.sentence(), code.row().remedy);
+                tracing::warn!(
+                    fault = %code,
+                    left,
+                    "what is left of erased persons could not be erased, and is tried again: {sentence}. {remedy}."
+                );
             }
         }
     }
@@ -207,19 +230,20 @@ impl Eraser {
         Ok(destroyed)
     }
 
-    /// Ends what a crash left of erasures, and what was being sent when they were asked for.
-    ///
-    /// # Errors
-    /// As [`Eraser::email`].
-    pub async fn end(&self) -> Result<(), Error> {
-        self.finish_records().await?;
-        for (sequence, activity) in self.store.read(|view| view.unfinished()) {
-            self.finish(sequence, &activity).await?;
-        }
+    /// Ends what a crash left of erasures, and what was being sent when they were asked for. Gives why something is left: what fails does not
+    /// hold up the rest.
+    pub async fn end(&self) -> Vec<Report> {
         let actor = Actor::new("role crm");
-        for id in self.store.read(|view| view.to_erase()) {
-            self.email(&actor, id, clock::now()).await?;
+        let mut left = Vec::new();
+        for (sequence, id) in self.store.read(|view| view.unfinished_records()) {
+            left.extend(self.finish_record(sequence, id).await.err());
         }
-        Ok(())
+        for (sequence, activity) in self.store.read(|view| view.unfinished()) {
+            left.extend(self.finish(sequence, &activity).await.err());
+        }
+        for id in self.store.read(|view| view.to_erase()) {
+            left.extend(self.email(&actor, id, clock::now()).await.err());
+        }
+        left.iter().map(Error::report).collect()
     }
 }

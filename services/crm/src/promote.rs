@@ -12,12 +12,13 @@ use postroad_core::{
     Aggregate as _, EmailAddress, Refusal,
     email::{self, Command, Direction, Email, Event, Promote, Role, Rules},
     erasure,
-    fault::Code,
+    fault::{Code, Report},
     record,
 };
 use postroad_journal::{Actor, ExecuteError, Journal, Snapshot};
 use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::PromoteEmailRequest;
+use postroad_rig::status;
 use uuid::Uuid;
 
 use crate::{
@@ -42,6 +43,24 @@ pub enum Error {
     /// It concerns a person who was erased.
     #[error("the message concerns a person who was erased")]
     Erased,
+}
+
+impl Error {
+    /// The row of the fault table, and what was seen.
+    pub fn report(&self) -> Report {
+        match self {
+            Self::Broken(Broken::Refused(refusal)) | Self::Journal(ExecuteError::Refused(refusal)) => {
+                Report::new(refusal.code, refusal.to_string())
+            }
+            Self::Broken(Broken::Lost(status)) => status::report_of(status, Code::CrmUnavailable),
+            Self::Contents(error) => error.report(),
+            Self::Journal(ExecuteError::Contended) => {
+                Report::new(Code::JournalUnavailable, "too many changes at the same time")
+            }
+            Self::Journal(ExecuteError::Journal(error)) => error.report(),
+            Self::Erased => Report::new(Code::EmailErased, ""),
+        }
+    }
 }
 
 /// A promoted message.

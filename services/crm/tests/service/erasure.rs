@@ -1,7 +1,7 @@
 //! A person is erased, whatever happens meanwhile.
 
 use postroad_core::{email::Rules as Emails, erasure, record};
-use postroad_crm::content::{KeyMemory, Keys, Memory, Objects};
+use postroad_crm::content::{Error, KeyMemory, Keys, Memory, Objects, Reader};
 use postroad_journal::{Actor, sealing::Keyring};
 use postroad_proto::crm::v1::{
     ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest, SendEmailRequest,
@@ -95,8 +95,8 @@ async fn an_erasure_that_a_crash_cut_off_is_ended_at_the_next_start() {
         let following = tokio::spawn(Arc::clone(&store).follow(crm.journal.clone(), shutdown.clone()));
         store.caught_up().await;
         let eraser = Eraser::new(crm.journal.clone(), Arc::clone(&store), Contents::memory().unwrap());
-        eraser.end().await.unwrap();
-        eraser.end().await.unwrap();
+        assert_eq!(eraser.end().await, []);
+        assert_eq!(eraser.end().await, []);
         shutdown.cancel();
         following.await.unwrap().unwrap();
         let left = crm.journal.history::<Emails>(id, 0, 10).await.unwrap();
@@ -159,13 +159,13 @@ async fn an_email_that_waited_when_the_person_was_erased_goes_once_it_is_sent() 
     // When the person is erased, they are left until they are sent.
     let done = erase(&crm, "eve@fabrikam.example", false).await.unwrap();
     assert_eq!((done.erased, done.waiting), (0, 2));
-    crm.eraser.end().await.unwrap();
+    assert_eq!(crm.eraser.end().await, []);
     claimed(&crm, tried, 2, "<tried.2@contoso.example>").await;
     claimed(&crm, new, 1, "<new.1@contoso.example>").await;
     for (id, attempt) in [(tried, 2), (new, 1)] {
         reported(&crm, id, attempt, EmailStatus::Sent).await;
     }
-    crm.eraser.end().await.unwrap();
+    assert_eq!(crm.eraser.end().await, []);
     // Then nothing of them is left.
     for id in [tried, new] {
         let left = crm.journal.history::<Emails>(id, 0, 10).await.unwrap();
@@ -255,6 +255,64 @@ async fn a_person_who_is_erased_while_their_message_comes_gets_no_record() {
     assert!(promotion.await.unwrap().unwrap().into_inner().erased);
     let found = crm.client.clone().list_records(ListRecordsRequest::default()).await.unwrap().into_inner();
     assert_eq!((found.records, keys(&crm).await), (vec![], vec![]));
+}
+
+/// Objects of which those of one email cannot be removed.
+struct Stuck {
+    objects: Memory,
+    email: std::sync::Mutex<Option<Uuid>>,
+}
+
+#[async_trait::async_trait]
+impl Objects for Stuck {
+    async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.objects.size(name).await
+    }
+
+    async fn put(&self, name: &str, content: &mut Reader<'_>) -> Result<(), Error> {
+        self.objects.put(name, content).await
+    }
+
+    async fn open(&self, name: &str) -> Result<Option<Box<Reader<'static>>>, Error> {
+        self.objects.open(name).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), Error> {
+        let stuck = *self.email.lock().unwrap();
+        if stuck.is_some_and(|email| name.starts_with(&email.to_string())) {
+            let source = std::io::Error::other("it is stuck").into();
+            return Err(Error::Store { what: "removing an object", source });
+        }
+        self.objects.remove(name).await
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_ended_is_told_and_holds_up_nothing_else() {
+    // Given emails of a person, each of which in its turn is the one that cannot be destroyed.
+    for stuck in 0..3 {
+        let objects = Arc::new(Stuck { objects: Memory::default(), email: std::sync::Mutex::default() });
+        let crm = crm_with(contents(Arc::new(KeyMemory::default()), Arc::clone(&objects) as Arc<dyn Objects>)).await;
+        let mut ids = Vec::<Uuid>::new();
+        for number in 0..3 {
+            let message = message(&format!("<{number}@x.example>"), 1);
+            ids.push(crm.promote(stream(&message)).await.unwrap().0.parse().unwrap());
+        }
+        *objects.email.lock().unwrap() = Some(ids[stuck]);
+        let (digest, now) = (erasure::digest("ada@fabrikam.example"), jiff::Timestamp::now());
+        let actor = Actor::new("test");
+        let erased = crm.journal.execute::<erasure::Rules>(digest, &actor, &erasure::Erase, |_| now).await.unwrap();
+        crm.store.reached(erased.sequence).await;
+        // When what is left of it is ended.
+        let left = crm.eraser.end().await;
+        // Then the fault is told, and the others are gone.
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].detail.contains("it is stuck"), "{left:?}");
+        assert_eq!(keys(&crm).await, [ids[stuck]]);
+        // And it goes too, once it can.
+        *objects.email.lock().unwrap() = None;
+        assert_eq!((crm.eraser.end().await, keys(&crm).await), (vec![], vec![]));
+    }
 }
 
 /// Contents over these keys and objects.

@@ -27,6 +27,7 @@ const MOST: u64 = 4 * 1024 * 1024;
 struct Crm {
     client: CrmServiceClient<Channel>,
     journal: Journal,
+    store: Arc<Store>,
     contents: Contents,
     eraser: Eraser,
     shutdown: CancellationToken,
@@ -54,7 +55,7 @@ async fn crm_with(contents: Contents) -> Crm {
     tasks.spawn("view", Arc::clone(&store).follow(journal.clone(), shutdown.clone()));
     store.caught_up().await;
     let eraser = Eraser::new(journal.clone(), Arc::clone(&store), contents.clone());
-    let service = Service::new(journal.clone(), store, contents.clone(), limits(), CancellationToken::new());
+    let service = Service::new(journal.clone(), Arc::clone(&store), contents.clone(), limits(), CancellationToken::new());
     let server = CrmServiceServer::new(service);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -67,7 +68,7 @@ async fn crm_with(contents: Contents) -> Crm {
     });
     let channels = Channels::new(Endpoints { crm: endpoint, ..Endpoints::default() }, None);
     let client = CrmServiceClient::new(channels.to(Role::Crm).unwrap());
-    Crm { client, journal, contents, eraser, shutdown }
+    Crm { client, journal, store, contents, eraser, shutdown }
 }
 
 fn content(bytes: &[u8]) -> Content {
