@@ -18,7 +18,7 @@ pub use delivery::{Delivery, Status};
 pub use omission::{Limits, Omission};
 pub use resolution::{Owners, Resolution, eligible, owner, recipient, sender};
 pub use subject::{Alike, is_forward};
-pub use token::{counters, subject_with, token, tokens, without_tokens};
+pub use token::{counters, numbers, subject_with, token, tokens, without_tokens};
 
 /// The namespace of activity ids; pinned, or a message would be promoted twice.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_8c52_9a77_4d0e_8a53_0d9c_21b7_4e10);

@@ -19,6 +19,15 @@ pub fn counters(settings: &TokenSettings) -> u64 {
     10_u64.saturating_pow(settings.counter_digits)
 }
 
+/// The user and the counter of a token; `None` where it was given under other settings.
+pub fn numbers(token: &str, settings: &TokenSettings) -> Option<(u64, u64)> {
+    let digits = token.strip_prefix(settings.prefix.as_str())?.strip_prefix(DIGIT)?;
+    let (user, counter) = digits.split_at_checked(settings.user_digits as usize)?;
+    let user = user.parse::<u64>().ok()?.checked_sub(u64::from(settings.base))?;
+    let is_whole = counter.len() == settings.counter_digits as usize;
+    Some((user, counter.parse().ok().filter(|_| is_whole)?))
+}
+
 /// The tokens in a subject, the last one first: with today's prefix or one that was used before.
 pub fn tokens(subject: &str, settings: &TokenSettings) -> Vec<String> {
     let mut found: Vec<(usize, String)> = places(subject, settings)
@@ -113,7 +122,22 @@ mod tests {
         assert_eq!(subject_with("Offer", "CRM:0001002", 5), "Offer");
     }
 
+    #[test]
+    fn a_token_of_other_settings_has_no_numbers() {
+        for other in ["", "CRM:0001", "CRM:00010022", "OLD#0001002", "CRM:1001002", "CRM:0001ÄÖ"] {
+            assert_eq!(numbers(other, &settings()), None, "{other}");
+        }
+        assert_eq!(numbers("CRM:0001002", &TokenSettings { base: 41, ..settings() }), None);
+    }
+
     proptest! {
+        #[test]
+        fn the_numbers_of_a_token_are_those_that_it_was_given_with(user in 0_u64..1000, counter in 0_u64..5000, base in 0_u32..3) {
+            let settings = TokenSettings { base, ..settings() };
+            let expected = (user + u64::from(base) < 1000).then_some((user, counter % 1000));
+            prop_assert_eq!(numbers(&token(user, counter, &settings), &settings), expected);
+        }
+
         #[test]
         fn what_is_put_into_a_subject_is_found_there(
             subject in "[^0-9]{0,300}", user in 0_u64..5000, counter in 0_u64..5000, most in 255_u32..=400,

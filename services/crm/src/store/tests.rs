@@ -144,6 +144,34 @@ fn each_method_finds_what_its_key_names() {
 }
 
 #[test]
+fn a_senders_next_token_is_the_one_after_the_last_also_where_those_before_are_erased() {
+    // Given two senders, of whose emails only those with the numbers of later on are left in the journal.
+    let mut view = View::default();
+    let mut claimed = |number: u128, sender: u128, token: &str, attempts: u32| {
+        let mut email = message(number, 1, "Hello", "ada@x.example");
+        email.parties[0].record_id = Some(Uuid::from_u128(sender));
+        let Command::Queue(queued) = command(2, 0, 1) else { return };
+        email.delivery = queued.delivery;
+        let at = Timestamp::UNIX_EPOCH;
+        view.email(email.id, 1, &[email::Event::Queued { email: Box::new(email.clone()), at }]);
+        for attempt in 1..=attempts {
+            let (message_id, token) = (format!("<{number}.{attempt}@x.example>"), token.to_owned());
+            view.email(email.id, 1, &[email::Event::Claimed { attempt, message_id, token, at }]);
+        }
+    };
+    claimed(1, 8, "CRM:0002007", 1);
+    claimed(2, 9, "CRM:0003001", 1);
+    claimed(3, 8, "CRM:0002008", 2);
+    claimed(1, 8, "CRM:0002007", 1);
+    claimed(4, 7, "CRM#4-1", 1);
+    // When they get tokens again, then the numbers go on.
+    let next = |sender: u128| view.next_token(Uuid::from_u128(sender));
+    assert_eq!((next(8), next(9)), ((2, 9), (3, 2)));
+    // And one that was given under other settings is counted, and another sender comes after all of them.
+    assert_eq!((next(7), next(6)), ((4, 2), (5, 1)));
+}
+
+#[test]
 fn a_changed_record_leaves_no_trace_of_its_former_address() {
     let mut view = View::default();
     save(&mut view, person(1, Kind::User, "Zoe", "old@x.example", true));

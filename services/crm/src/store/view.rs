@@ -147,6 +147,8 @@ impl View {
         if let Some(before) = &before {
             self.unlink(before);
         }
+        // Another attempt keeps the token of the first one.
+        let had_token = before.as_ref().is_some_and(|activity| !activity.email.tracking_token.is_empty());
         let state = before.map_or(email::State::Absent, |activity| email::State::Live(Box::new(activity)));
         let activity = match email::Rules::fold(state, events) {
             email::State::Live(activity) => *activity,
@@ -154,7 +156,9 @@ impl View {
             email::State::Erased => return self.erase(id, sequence),
         };
         self.link(&activity);
-        self.count_token(&activity, events);
+        if !had_token {
+            self.count_token(&activity, events);
+        }
         let position = Position::of(&activity);
         let text = searched(&activity);
         let row = Arc::new(Row { activity, sequence, position, text });
@@ -215,20 +219,23 @@ impl View {
         }
     }
 
-    /// A sender's number is its place in the order in which tokens were first given.
+    /// A sender's number is its place in the order in which tokens were first given. It is read from the token, as is the counter: of those that
+    /// were given before, some may be erased. One that was given under other settings is counted.
     fn count_token(&mut self, activity: &Activity, events: &[email::Event]) {
-        let gives = |event: &email::Event| matches!(event, email::Event::Claimed { token, .. } if !token.is_empty());
-        if !events.iter().any(gives) {
-            return;
-        }
-        let Some(sender) = sender_of(activity) else { return };
-        let next = self.senders.len() as u64 + 1;
-        self.senders.entry(sender).or_insert((next, 0)).1 += 1;
+        let given = events.iter().find_map(|event| match event {
+            email::Event::Claimed { token, .. } if !token.is_empty() => Some(token),
+            _ => None,
+        });
+        let (Some(token), Some(sender)) = (given, sender_of(activity)) else { return };
+        let read = email::numbers(token, &self.settings.token).filter(|(number, _)| *number > 0);
+        let counted = self.next_token(sender);
+        self.senders.insert(sender, read.unwrap_or(counted));
     }
 
     /// The number of a sender in tracking tokens, and the counter to try first.
     pub fn next_token(&self, sender: Uuid) -> (u64, u64) {
-        let (number, counter) = self.senders.get(&sender).copied().unwrap_or((self.senders.len() as u64 + 1, 0));
+        let last = || self.senders.values().map(|(number, _)| *number).max().unwrap_or_default();
+        let (number, counter) = self.senders.get(&sender).copied().unwrap_or_else(|| (last() + 1, 0));
         (number, counter + 1)
     }
 
