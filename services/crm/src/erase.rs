@@ -145,7 +145,7 @@ impl Eraser {
     async fn finish(&self, sequence: u64, activity: &Activity) -> Result<(), Error> {
         let email = &activity.email;
         let digests = email.contents().map(|content| content.digest.as_str());
-        let is_shared = |digest: &str| self.store.read(|view| view.holder(digest).is_some());
+        let is_shared = |digest: &str| self.store.holder(digest).is_some();
         self.contents.destroy(email.id, digests, is_shared).await?;
         self.forget(Kind::Email, email.id, sequence).await?;
         self.store.finished(email.id);

@@ -141,7 +141,7 @@ fn is_gone(store: &Store, email: &Email, now: Timestamp) -> bool {
 /// Destroys what is stored of an email that does not come to be.
 async fn discard(contents: &Contents, store: &Store, id: Uuid, email: &Email) -> Result<(), content::Error> {
     let digests = email.contents().map(|content| content.digest.as_str());
-    contents.destroy(id, digests, |digest| store.read(|view| view.holder(digest).is_some())).await
+    contents.destroy(id, digests, |digest| store.holder(digest).is_some()).await
 }
 
 /// An email that the CRM sent itself is found again in Sent Items; it keeps its id.

@@ -390,7 +390,7 @@ impl CrmService for Service {
         }
         let given = wire::maybe_id("email_id", &email_id).map_err(|refusal| status::refused(&refusal))?;
         // Older callers do not say whose it is.
-        let email = given.or_else(|| self.store.read(|view| view.holder(&digest)));
+        let email = given.or_else(|| self.store.holder(&digest));
         let email = email.ok_or_else(|| missing("digest", &digest))?;
         let opened = self.contents.open(email, &digest).await.map_err(|error| unavailable(&error))?;
         let reader = opened.ok_or_else(|| missing("digest", &digest))?;

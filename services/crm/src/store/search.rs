@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Position, Row, Store};
 
 /// Activities that are looked at while the view is held.
@@ -54,6 +56,20 @@ impl Store {
                 return found;
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// An activity that has a content with a digest: a look at all of them, in steps too.
+    pub fn holder(&self, digest: &str) -> Option<Uuid> {
+        let mut cursor = None;
+        loop {
+            let step = self.read(|view| view.newest(None, cursor, STEP));
+            cursor = step.last().map(|row| row.position);
+            let mut emails = step.iter().map(|row| &row.activity.email);
+            let found = emails.find(|email| email.contents().any(|content| content.digest == digest));
+            if found.is_some() || step.len() < STEP {
+                return found.map(|email| email.id);
+            }
         }
     }
 }

@@ -172,6 +172,38 @@ fn a_senders_next_token_is_the_one_after_the_last_also_where_those_before_are_er
 }
 
 #[test]
+fn a_conversation_without_its_first_email_is_found_by_the_next_one() {
+    // Given three emails of a conversation.
+    let store = Store::default();
+    for number in 1..=3 {
+        let mut email = message(number, 1, "Hello", "ada@x.example");
+        email.conversation_index = vec![7; 27];
+        store.write(|view| view.email(email.id, 1, &[promoted(&email, 1)]));
+    }
+    let found = || {
+        let wanted = Answering { conversation: Some(&[7; 22]), ..Answering::default() };
+        store.read(|view| view.answered(&wanted).first().map(|one| one.email_id.as_u128()))
+    };
+    assert_eq!(found(), Some(1));
+    // When they are erased one by one, then the next one stands for it, until none is left.
+    for (erased, next) in [(1, Some(2)), (3, Some(2)), (2, None)] {
+        let at = Timestamp::UNIX_EPOCH;
+        store.write(|view| view.email(Uuid::from_u128(erased), 2, &[email::Event::Erased { at }]));
+        assert_eq!(found(), next);
+    }
+}
+
+#[test]
+fn the_holder_of_a_content_is_found_among_many() {
+    let store = store(5000);
+    let mut email = message(1, 1, "Hello", "ada@x.example");
+    email.id = Uuid::from_u128(9999);
+    email.text = Some(email::Content { digest: "d".into(), size: 1 });
+    store.write(|view| view.email(email.id, 1, &[promoted(&email, 1)]));
+    assert_eq!((store.holder("d"), store.holder("e")), (Some(email.id), None));
+}
+
+#[test]
 fn a_changed_record_leaves_no_trace_of_its_former_address() {
     let mut view = View::default();
     save(&mut view, person(1, Kind::User, "Zoe", "old@x.example", true));

@@ -80,8 +80,8 @@ pub struct View {
     newest: BTreeMap<Position, Arc<Row>>,
     /// By the mailbox's id and by its address.
     by_mailbox: HashMap<String, BTreeSet<Position>>,
-    /// The first activity of each conversation.
-    conversations: HashMap<Vec<u8>, Uuid>,
+    /// Activities by their conversation, the first one first; most have one, for which a set would be large.
+    conversations: HashMap<Vec<u8>, Vec<(Timestamp, Uuid)>>,
     /// By direction and message id.
     by_message_id: HashMap<(bool, String), Uuid>,
     by_token: HashMap<String, Uuid>,
@@ -195,7 +195,11 @@ impl View {
             }
         }
         if let Some(base) = email::conversation(&email.conversation_index) {
-            self.conversations.entry(base.to_vec()).or_insert(id);
+            let place = (activity.promoted_at, id);
+            let same = self.conversations.entry(base.to_vec()).or_insert_with(|| vec![place]);
+            if let Err(at) = same.binary_search(&place) {
+                same.insert(at, place);
+            }
         }
         if let Some(message_id) = &email.message_id {
             let is_sent = email.direction == Direction::Outgoing;

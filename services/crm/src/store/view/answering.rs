@@ -57,7 +57,7 @@ impl View {
                 .find(not_own)
                 .map(by(CorrelationMethod::TrackingToken)),
             conversation
-                .and_then(|base| self.conversations.get(base).copied())
+                .and_then(|base| self.conversations.get(base)?.first().map(|(_, id)| *id))
                 .filter(not_own)
                 .map(by(CorrelationMethod::ConversationIndex)),
             wanted.smart.as_ref().and_then(|smart| self.alike(smart, &own)).map(by(CorrelationMethod::SmartMatching)),

@@ -59,14 +59,11 @@ impl View {
         let email = &activity.email;
         let id = email.id;
         if let Some(base) = email::conversation(&email.conversation_index)
-            && self.conversations.get(base) == Some(&id)
+            && let Some(same) = self.conversations.get_mut(base)
         {
-            self.conversations.remove(base);
-            // Of what is left the one that came first, as after a replay.
-            let others = self.emails.values().map(|row| &row.activity);
-            let same = others.filter(|other| email::conversation(&other.email.conversation_index) == Some(base));
-            if let Some(first) = same.min_by_key(|other| (other.promoted_at, other.email.id)) {
-                self.conversations.insert(base.to_vec(), first.email.id);
+            same.retain(|(_, other)| *other != id);
+            if same.is_empty() {
+                self.conversations.remove(base);
             }
         }
         if let Some(message_id) = &email.message_id {
@@ -174,11 +171,5 @@ impl View {
     /// Nothing is left of a record.
     pub(in crate::store) fn record_finished(&mut self, id: Uuid) {
         self.erased.records.remove(&id);
-    }
-
-    /// An activity that has a content with a digest; a look at all of them.
-    pub fn holder(&self, digest: &str) -> Option<Uuid> {
-        let mut emails = self.emails.values().map(|row| &row.activity.email);
-        emails.find(|email| email.contents().any(|content| content.digest == digest)).map(|email| email.id)
     }
 }
