@@ -239,6 +239,12 @@ impl Contents {
         }
     }
 
+    /// Whether the data key of an email is under another key of the deployment than the present one.
+    pub async fn is_under_former(&self, email: Uuid) -> Result<bool, Error> {
+        let Some(Held { key, .. }) = self.keys.get(email).await? else { return Ok(false) };
+        Ok(self.keyring.rewrap_key(&key)?.is_some())
+    }
+
     /// The emails that have a data key.
     pub async fn emails(&self) -> Result<BoxStream<'static, Result<Uuid, Error>>, Error> {
         self.keys.emails().await

@@ -415,9 +415,9 @@ impl CrmService for Service {
 
     async fn reseal_content_keys(
         &self,
-        _: Request<ResealContentKeysRequest>,
+        request: Request<ResealContentKeysRequest>,
     ) -> Result<Response<Self::ResealContentKeysStream>, Status> {
-        privacy::reseal(self.contents.clone()).await.map(Response::new)
+        privacy::reseal(self.contents.clone(), request.get_ref().dry_run).await.map(Response::new)
     }
 }
 

@@ -197,8 +197,10 @@ async fn all_roles_run_in_one_process() {
     let used = site.run(&["profile", "delete", "Contoso"]);
     assert!(text(&used.stderr).contains("PROFILE_IN_USE"), "{}", text(&used.stderr));
     let checks = site.json(&["doctor"]);
-    let passwords = checks.as_array().unwrap().iter().find(|check| check["name"] == "sealed passwords").unwrap();
-    assert_eq!(passwords["state"], "well", "{checks}");
+    for name in ["sealed passwords", "sealed contents"] {
+        let check = checks.as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+        assert_eq!(check["state"], "well", "{checks}");
+    }
     unreachable_server(&site, &create("Nowhere", &owner));
     site.stop().await;
 }

@@ -85,9 +85,10 @@ fn run(
     })
 }
 
-/// Puts the keys of contents under the present sealing key while the stream is read.
+/// Puts the keys of contents under the present sealing key while the stream is read, or only looks which are under another one.
 pub async fn reseal(
     contents: Contents,
+    dry_run: bool,
 ) -> Result<BoxStream<'static, Result<ResealContentKeysResponse, Status>>, Status> {
     let emails = contents.emails().await.map_err(|error| unavailable(&error))?.chunks(STEP);
     let begun = (contents, emails, ResealContentKeysResponse::default(), BTreeMap::<Code, Report>::new(), true);
@@ -96,10 +97,14 @@ pub async fn reseal(
             // One answer at least.
             return Ok(is_first.then(|| (told.clone(), (contents, emails, told, faults, false))));
         };
-        for email in chunk {
-            let email = email.map_err(|error| unavailable(&error))?;
+        let emails_of_chunk: Result<Vec<_>, _> = chunk.into_iter().collect();
+        let each = emails_of_chunk.map_err(|error| unavailable(&error))?.into_iter().map(async |email| match dry_run {
+            true => contents.is_under_former(email).await,
+            false => contents.reseal(email).await,
+        });
+        for changed in futures::future::join_all(each).await {
             told.done += 1;
-            match contents.reseal(email).await {
+            match changed {
                 Ok(true) => told.changed += 1,
                 Ok(false) => {}
                 Err(content::Error::Sealing(error)) => {

@@ -1,10 +1,11 @@
 //! A person is erased, whatever happens meanwhile.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroad_core::{email::Rules as Emails, erasure, record};
 use postroad_crm::content::{Error, KeyMemory, Keys, Memory, Objects, Reader};
 use postroad_journal::{Actor, sealing::Keyring};
 use postroad_proto::crm::v1::{
-    ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest, SendEmailRequest,
+    ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest, ResealContentKeysRequest, SendEmailRequest,
     SendHeader, send_email_request,
 };
 use uuid::Uuid;
@@ -317,8 +318,40 @@ async fn what_cannot_be_ended_is_told_and_holds_up_nothing_else() {
 
 /// Contents over these keys and objects.
 fn contents(keys: Arc<dyn Keys>, objects: Arc<dyn Objects>) -> Contents {
-    let keyring = Keyring::load([("1".to_owned(), Keyring::new_key().into())]).unwrap();
-    Contents::new(objects, keys, Arc::new(keyring))
+    sealed(&["1"], keys, objects)
+}
+
+/// The same under keys of the deployment, the first of which seals.
+fn sealed(ids: &[&str], keys: Arc<dyn Keys>, objects: Arc<dyn Objects>) -> Contents {
+    let key = |id: &&str| ((*id).to_owned(), STANDARD.encode([id.as_bytes()[0]; 32]).into());
+    Contents::new(objects, keys, Arc::new(Keyring::load(ids.iter().map(key)).unwrap()))
+}
+
+#[tokio::test]
+async fn keys_of_contents_under_a_former_key_are_told_and_let_be_in_a_dry_run() {
+    // Given contents of two emails, of which one is under a former key.
+    let (keys, objects) = (Arc::new(KeyMemory::default()), Arc::new(Memory::default()));
+    let both = || sealed(&["2", "1"], Arc::clone(&keys) as Arc<dyn Keys>, Arc::clone(&objects) as Arc<dyn Objects>);
+    let former = contents(Arc::clone(&keys) as Arc<dyn Keys>, Arc::clone(&objects) as Arc<dyn Objects>);
+    former.chest(Uuid::from_u128(1)).await.unwrap();
+    both().chest(Uuid::from_u128(2)).await.unwrap();
+    let crm = crm_with(both()).await;
+    let ask = async |dry_run: bool| {
+        let request = ResealContentKeysRequest { dry_run };
+        let told = crm.client.clone().reseal_content_keys(request).await.unwrap().into_inner();
+        let last = told.try_collect::<Vec<_>>().await.unwrap().into_iter().last().unwrap();
+        (last.done, last.changed, last.failed)
+    };
+    // When it is asked for, then it is told as often as it is asked, and no more once they are sealed anew.
+    assert_eq!((ask(true).await, ask(true).await), ((2, 1, 0), (2, 1, 0)));
+    assert_eq!((ask(false).await, ask(true).await), ((2, 1, 0), (2, 0, 0)));
+    // And a key that is lost is a failure.
+    let lost = sealed(&["3"], Arc::clone(&keys) as Arc<dyn Keys>, Arc::clone(&objects) as Arc<dyn Objects>);
+    let crm = crm_with(lost).await;
+    let request = ResealContentKeysRequest { dry_run: true };
+    let told = crm.client.clone().reseal_content_keys(request).await.unwrap().into_inner();
+    let last = told.try_collect::<Vec<_>>().await.unwrap().into_iter().last().unwrap();
+    assert_eq!((last.failed, last.faults[0].code.as_str()), (2, "SEALING_KEY_LOST"));
 }
 
 /// The name of the fault that a status carries.

@@ -159,7 +159,10 @@ async fn checks(global: &Global) -> Vec<Check> {
         checks.push(health);
         // A role that does not serve is one problem, not two.
         match role {
-            Role::Crm if serves => checks.push(roles::crm(&connection).await),
+            Role::Crm if serves => {
+                checks.push(roles::crm(&connection).await);
+                checks.push(sealing::contents(&connection).await);
+            }
             Role::Sync if serves => checks.push(roles::workers(&connection).await),
             Role::Profile | Role::Locator | Role::Alert | Role::Crm | Role::Sync => {}
         }

@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use postroad_core::{
-    fault::Code,
+    fault::{Code, Report},
     mailbox,
     profile::{self, Sealed},
 };
 use postroad_journal::{Followed, Journal, Kind, sealing::Keyring};
-use postroad_rig::Config;
+use postroad_proto::crm::v1::{ResealContentKeysRequest, ResealContentKeysResponse};
+use postroad_rig::{Config, Role, status};
 use uuid::Uuid;
 
 use super::{Check, patiently};
+use crate::{connection::Connection, failure::Failure};
 
 const KEY: &str = "sealing key";
 const PASSWORDS: &str = "sealed passwords";
+const CONTENTS: &str = "sealed contents";
+
+/// What is to be done about what a former key sealed.
+const RESEAL: &str = "seal them anew before the former key is thrown away: postroad key reseal";
 
 /// Whose password it is, and the password as it is sealed.
 #[derive(Default)]
@@ -40,6 +46,51 @@ pub async fn check(config: &Config, journal: Option<&Journal>) -> Vec<Check> {
         None => Check::not_checked(PASSWORDS, "there is no journal to read them from, or this role does not read it"),
     };
     vec![Check::well(KEY, found), passwords]
+}
+
+/// Has the CRM look at the keys of email contents: nobody else may read them.
+pub async fn contents(connection: &Connection) -> Check {
+    let call = async {
+        let request = ResealContentKeysRequest { dry_run: true };
+        Ok::<_, Failure>(connection.crm()?.reseal_content_keys(request).await)
+    };
+    let mut told = match patiently(call).await {
+        Some(Ok(Ok(answer))) => answer.into_inner(),
+        Some(Ok(Err(status))) => return unanswered(connection, &status),
+        Some(Err(failure)) => return Check::problem(CONTENTS, &failure),
+        None => return Check::fault(CONTENTS, Code::CrmUnavailable, "it did not answer in time"),
+    };
+    let mut last = ResealContentKeysResponse::default();
+    // There may be many: as long as it goes on, it is waited for.
+    loop {
+        match patiently(told.message()).await {
+            Some(Ok(Some(one))) => last = one,
+            Some(Ok(None)) => return judge_contents(&last),
+            Some(Err(status)) => return unanswered(connection, &status),
+            None => return Check::fault(CONTENTS, Code::CrmUnavailable, "it did not answer in time"),
+        }
+    }
+}
+
+fn unanswered(connection: &Connection, status: &tonic::Status) -> Check {
+    match status.code() {
+        tonic::Code::Unimplemented => Check::not_checked(CONTENTS, "this CRM keeps contents in its own way"),
+        tonic::Code::PermissionDenied => Check::not_checked(CONTENTS, "only administrators may ask for it"),
+        _ => Check::problem(CONTENTS, &Failure::of_call(Role::Crm, connection.endpoint(Role::Crm), status)),
+    }
+}
+
+fn judge_contents(told: &ResealContentKeysResponse) -> Check {
+    let ResealContentKeysResponse { done, changed, failed, .. } = told;
+    if let Some(fault) = told.faults.first() {
+        let Report { code, detail } = status::from_wire(fault);
+        return Check::fault(CONTENTS, code, format!("{failed} of {done} keys of email contents: {detail}"));
+    }
+    let found = format!("the keys open {done} keys of email contents");
+    match changed {
+        0 => Check::well(CONTENTS, format!("{found}, none of them sealed with a former key")),
+        _ => Check::warning(CONTENTS, format!("{found}; {changed} of them are sealed with a former key"), RESEAL),
+    }
 }
 
 /// What the journal holds of profiles and mailboxes now.
@@ -101,11 +152,11 @@ fn judge<'a>(keyring: &Keyring, held: impl Iterator<Item = &'a Held>) -> Check {
     let Some((code, _)) = closed.values().next() else {
         let found = format!("the keys open {opened} passwords");
         return match former {
-            0 => Check::well(PASSWORDS, found),
+            0 => Check::well(PASSWORDS, format!("{found}, none of them sealed with a former key")),
             _ => Check::warning(
                 PASSWORDS,
                 format!("{found}; {former} of them are sealed with a former key"),
-                "seal them anew before the former key is thrown away: postroad key reseal",
+                RESEAL,
             ),
         };
     };
@@ -156,6 +207,18 @@ mod tests {
         assert_eq!(check.code.as_deref(), Some("SEALING_KEY_LOST"));
         assert!(check.found.contains("profile Contoso, mailbox ada@contoso.example: "), "{check:?}");
         assert_eq!(check.found.matches("`2024`").count(), 1, "{check:?}");
+    }
+
+    #[test]
+    fn keys_of_contents_under_a_former_key_are_minded_and_lost_ones_a_problem() {
+        let told = ResealContentKeysResponse { done: 9, ..ResealContentKeysResponse::default() };
+        assert_eq!(judge_contents(&told).state, State::Well);
+        let former = judge_contents(&ResealContentKeysResponse { changed: 2, ..told.clone() });
+        assert_eq!((former.state, former.remedy.as_deref()), (State::Warning, Some(RESEAL)));
+        let fault = status::to_wire(&Report::new(Code::SealingKeyLost, "the key with the id `2024`"));
+        let lost = judge_contents(&ResealContentKeysResponse { failed: 3, faults: vec![fault], ..told });
+        assert_eq!((lost.state, lost.code.as_deref()), (State::Problem, Some("SEALING_KEY_LOST")));
+        assert!(lost.found.contains("3 of 9") && lost.found.contains("`2024`"), "{lost:?}");
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ pub async fn run(session: &mut Session) -> Result<Exit, Failure> {
 
 /// The data keys of email contents; another CRM than the built-in one has its own ways.
 async fn contents(session: &mut Session) -> Result<Exit, Failure> {
-    let mut told = match session.connection.crm()?.reseal_content_keys(ResealContentKeysRequest {}).await {
+    let mut told = match session.connection.crm()?.reseal_content_keys(ResealContentKeysRequest::default()).await {
         Ok(answer) => answer.into_inner(),
         Err(status) if status.code() == tonic::Code::Unimplemented => return Ok(Exit::Success),
         Err(status) => return Err(session.connection.failed(Role::Crm)(status)),
