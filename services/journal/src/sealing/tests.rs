@@ -127,3 +127,24 @@ fn a_key_that_is_needed_is_looked_for_where_keys_are_kept() {
     assert!(reading.renew().is_err());
     assert!(reading.open(&coming).is_ok());
 }
+
+#[test]
+fn a_key_that_another_reader_has_just_read_again_is_known() {
+    // Given a key that is new, and another reader who reads it just before this one does.
+    let (other, reads) = (Arc::new(std::sync::OnceLock::<Arc<Keyring>>::new()), std::sync::atomic::AtomicUsize::new(0));
+    let earlier = Arc::clone(&other);
+    let source = move || {
+        let first = ("1".to_owned(), key(1));
+        match reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => return Ok(vec![first]),
+            1 => assert_eq!(earlier.get().unwrap().renew(), Ok(true)),
+            _ => {}
+        }
+        Ok(vec![("2".to_owned(), key(2)), first])
+    };
+    let reading = Arc::new(Keyring::reading(source).unwrap());
+    other.set(Arc::clone(&reading)).unwrap();
+    // When what is sealed with it is opened, then it is not taken for lost.
+    let coming = keyring(&[("2", 2)]).seal(&password()).unwrap();
+    assert_eq!(reading.open(&coming).unwrap().expose_secret(), password().expose_secret());
+}

@@ -1,6 +1,6 @@
 //! A person is exported and erased, and does not come back; passwords and contents move to another sealing key while mail arrives.
 
-use std::{fs, path::Path, process::Output, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output, time::Duration};
 
 use mockex::Delivery;
 use postroad_proto::{
@@ -100,6 +100,7 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
     let export =
         postroad(&scene.deployment, &["person", "export", EVE, "--out", out.to_str().unwrap(), "--json"]).await;
     assert_eq!(json(&export)["emails"], 2);
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o700, "for nobody else to read");
     let person: serde_json::Value = serde_json::from_slice(&fs::read(out.join("person.json")).unwrap()).unwrap();
     assert_eq!((&person["records"][0]["name"], person["emails"].as_array().unwrap().len()), (&EVE.into(), 2));
     let verdicts = person["emails"].as_array().unwrap().iter().map(|email| email["verdicts"].as_array().unwrap().len());
