@@ -92,7 +92,9 @@ impl Memory {
                 .map_or_else(|| Use::Keep(known.clone()), |missing| Use::Refuse(missing.report.clone())),
             Some(url) if url == known.url => Use::Ask(Some(known.clone())),
             _ if acted => Use::Ask(Some(known.clone())),
-            _ if now < refresh_at(known, spread) || missing.is_some() => Use::Keep(known.clone()),
+            _ if missing.is_some() => Use::Keep(known.clone()),
+            // Found by a clock that was ahead, and asked for in vain since.
+            _ if now < refresh_at(known, spread) && !is_ahead(known.at, now) => Use::Keep(known.clone()),
             _ => Use::Refresh(known.clone()),
         }
     }
@@ -197,6 +199,10 @@ mod tests {
         assert!(matches!(decide(&found, Some("https://old/")), Use::Ask(Some(_))));
         let missed = Memory::default().missed(report(Code::AutodiscoverFailed), None, "x", at(120));
         assert_eq!(decide(&missed, None), Use::Ask(None));
+        let later = Memory::found(Known { at: at(120), ..known() }, "x");
+        let later = later.missed(report(Code::AutodiscoverFailed), None, "x", NOW);
+        let decide = |minutes| later.decide("x", None, at(minutes), PATIENCE, 0);
+        assert!(matches!((decide(10), decide(20)), (Use::Keep(_), Use::Refresh(_))), "once nothing forbids to ask");
     }
 
     #[test]

@@ -66,9 +66,8 @@ pub fn due(
     if let Some(until) = mailbox.back_off(now) {
         return Due::At(until);
     }
-    // What a clock that was ahead reckoned is not waited for.
-    let noted = mailbox.sync.last_attempt.max(mailbox.test_completed_on);
-    let was_ahead = noted.is_some_and(|at| is_ahead(at, now));
+    // What a clock that was ahead reckoned is not waited for: the one that reckoned this wait, as others note times of their own.
+    let was_ahead = reckoned_at(mailbox).is_some_and(|at| is_ahead(at, now));
     let at =
         |time: Timestamp, trigger: Trigger| if time <= now || was_ahead { Due::Now(trigger) } else { Due::At(time) };
     match &mailbox.sync.health {
@@ -93,6 +92,16 @@ pub fn due(
                 Due::Now(Trigger::Timer),
                 |time| if time <= now { Due::Now(Trigger::Timer) } else { Due::At(time) },
             )
+        }
+    }
+}
+
+/// When the wait of a mailbox that fails was reckoned: by a failed test, or by its last attempt.
+const fn reckoned_at(mailbox: &Mailbox) -> Option<Timestamp> {
+    match &mailbox.sync.health {
+        Health::Disabled { probes: 0, since, .. } => Some(*since),
+        Health::Disabled { .. } | Health::Failing { .. } | Health::Unknown | Health::Healthy => {
+            mailbox.sync.last_attempt
         }
     }
 }

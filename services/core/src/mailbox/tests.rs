@@ -162,6 +162,36 @@ fn nothing_waits_for_a_clock_that_was_ahead() {
     assert_eq!(due_at(&throttled, None, at(HOURS + 1)), Due::At(at(HOURS + 5)), "INV-4");
 }
 
+/// Roles have clocks of their own: a test by one that was two hours ahead says nothing about waits that a worker reckoned.
+#[test]
+fn a_test_by_a_clock_that_was_ahead_cuts_no_wait_of_a_worker_short() {
+    const HOURS: i64 = 2 * 3600;
+    let tested = |state: State, result: Result<(), Report>| {
+        let outcomes = PerDirection { incoming: Some(result), ..PerDirection::default() };
+        let facts = AdminFacts { now: at(HOURS), ..admin_facts() };
+        let events = Administration::decide(&state, &AdminCommand::RecordTest(outcomes), &facts).unwrap();
+        Administration::fold(state, &events)
+    };
+    let due_at = |state: &State, now: i64| {
+        let profile = Some(ProfileFacts { active: true, revision: 1 });
+        due(state.live().unwrap(), profile, None, SignedDuration::from_secs(15), None, at(now))
+    };
+    let mut state = tested(enabled(), Ok(()));
+    for attempt in 1..=9 {
+        state = cycle(state, fail(Code::HttpUnavailable), at(attempt));
+        assert_eq!(due_at(&state, attempt), Due::At(at(attempt + 300)), "failure {attempt}");
+    }
+    state = cycle(state, fail(Code::HttpUnavailable), at(10));
+    assert_eq!(due_at(&state, 10), Due::At(at(10 + 600)), "disabled");
+    state = cycle(state, fail(Code::HttpUnavailable), at(20));
+    assert_eq!(due_at(&state, 20), Due::At(at(20 + 1200)), "a probe failed");
+    // The wait that the test itself reckoned is not waited for, the next one is.
+    let state = tested(enabled(), Err(Report::new(Code::ImpersonationDenied, "")));
+    assert_eq!(due_at(&state, 30), Due::Now(Trigger::Probe));
+    let state = cycle(state, fail(Code::ImpersonationDenied), at(30));
+    assert_eq!(due_at(&state, 30), Due::At(at(30 + 1200)));
+}
+
 #[test]
 fn a_changed_profile_is_a_reason_to_probe_what_it_disabled() {
     let state = cycle(enabled(), fail(Code::CredentialsRejected), at(0));
