@@ -13,7 +13,8 @@ pub static CALLS: LazyLock<Calls> = LazyLock::new(Calls::new);
 pub struct Calls {
     /// Calls that ended, by `role`, `service`, `method` and gRPC status `code`.
     pub requests: IntCounterVec,
-    /// Seconds until the answer began, by `role`, `service`, `method`: a stream's length says nothing about its speed.
+    /// Seconds until the answer began, or nobody waited for it any more, by `role`, `service`, `method`: a stream's length says nothing
+    /// about its speed.
     pub duration: HistogramVec,
     /// Calls under way, by `role`.
     pub in_flight: IntGaugeVec,
@@ -29,7 +30,7 @@ impl Calls {
             ),
             duration: histograms(
                 "postroad_grpc_request_duration_seconds",
-                "Time until the answer of a gRPC call began.",
+                "Time until the answer of a gRPC call began, or until the call was given up.",
                 &["role", "service", "method"],
                 crate::CALL,
             ),

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, LazyLock},
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use http::{HeaderMap, Request, Response};
@@ -21,6 +22,7 @@ use crate::{Role, clock, trace};
 pub struct Watch {
     role: &'static str,
     methods: Arc<HashMap<String, Method>>,
+    limit: Duration,
 }
 
 /// The instruments of a method, found once.
@@ -43,13 +45,17 @@ struct Call {
     role: &'static str,
     method: Method,
     in_flight: IntGauge,
+    began: Instant,
+    limit: Duration,
+    is_answered: bool,
     code: Option<Code>,
     span: Span,
 }
 
 impl Watch {
-    /// Sees the calls of a role: of the services that Postroad has. Whatever else is called is `other`.
-    pub fn new(role: Role) -> Self {
+    /// Sees the calls of a role: of the services that Postroad has. Whatever else is called is `other`. `limit` is how long a call may
+    /// take until its answer begins.
+    pub fn new(role: Role, limit: Duration) -> Self {
         let role = role.name();
         let mut methods = HashMap::new();
         for (service, name) in METHODS.iter() {
@@ -57,7 +63,7 @@ impl Watch {
             let method = Method { service: service.clone(), name: name.clone(), duration };
             methods.insert(format!("/{service}/{name}"), method);
         }
-        Self { role, methods: Arc::new(methods) }
+        Self { role, methods: Arc::new(methods), limit }
     }
 
     fn begin(&self, path: &str, headers: &HeaderMap) -> Call {
@@ -69,7 +75,8 @@ impl Watch {
         let in_flight = CALLS.in_flight.with_label_values(&[self.role]);
         in_flight.inc();
         let span = if method.service.starts_with("postroad.") { self.span(&method, headers) } else { Span::none() };
-        Call { role: self.role, method, in_flight, code: None, span }
+        let (began, limit) = (clock::instant(), self.limit);
+        Call { role: self.role, method, in_flight, began, limit, is_answered: false, code: None, span }
     }
 
     fn span(&self, method: &Method, headers: &HeaderMap) -> Span {
@@ -113,14 +120,13 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let began = clock::instant();
         let mut call = self.watch.begin(request.uri().path(), request.headers());
         let span = call.span.clone();
         let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(
             async move {
                 let answer = answer.await?;
-                call.method.duration.observe(began.elapsed().as_secs_f64());
+                call.answered();
                 call.note(answer.headers());
                 Ok(answer.map(|body| Seen { body, call }))
             }
@@ -130,6 +136,14 @@ where
 }
 
 impl Call {
+    /// Its answer begins, or will not any more; gives how long that took.
+    fn answered(&mut self) -> Duration {
+        let took = self.began.elapsed();
+        self.method.duration.observe(took.as_secs_f64());
+        self.is_answered = true;
+        took
+    }
+
     /// The status stands in the trailers; in the headers where there is nothing else.
     fn note(&mut self, headers: &HeaderMap) {
         if let Some(status) = headers.get("grpc-status") {
@@ -141,8 +155,9 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.in_flight.dec();
-        // Who called went away before there was a status.
-        let code = self.code.unwrap_or(Code::Cancelled);
+        // A call that was cut by the limit of time is the role's fault; otherwise whoever called went away before there was a status.
+        let is_late = !self.is_answered && self.answered() >= self.limit;
+        let code = self.code.unwrap_or(if is_late { Code::DeadlineExceeded } else { Code::Cancelled });
         let Method { service, name, .. } = &self.method;
         CALLS.requests.with_label_values(&[self.role, service.as_str(), name.as_str(), name_of(code)]).inc();
         self.span.record("rpc.grpc.status_code", i32::from(code));
@@ -254,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn calls_are_counted_with_their_status_and_none_stays_under_way() {
         let (_, health): (_, HealthServer<_>) = tonic_health::server::health_reporter();
-        let service = Watch::new(Role::Alert).layer(tonic::service::Routes::new(health));
+        let service = Watch::new(Role::Alert, Duration::MAX).layer(tonic::service::Routes::new(health));
         let call = async |path: &str, body: &'static [u8]| {
             let body = Body::new(http_body_util::Full::new(bytes::Bytes::from_static(body)));
             let request = Request::post(path).header("content-type", "application/grpc").body(body).unwrap();
@@ -269,6 +284,27 @@ mod tests {
         call("/who/knows", &[]).await;
         let other = CALLS.requests.with_label_values(&["alert", "other", "other", "UNIMPLEMENTED"]).get();
         assert_eq!((other, CALLS.in_flight.with_label_values(&["alert"]).get()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn calls_that_are_never_answered_are_counted_with_their_duration() {
+        const SERVICE: &str = "postroad.locator.v1.LocatorService";
+        for (limit, method, code) in [
+            (Duration::ZERO, "Locate", "DEADLINE_EXCEEDED"),
+            // Whoever called gives up before.
+            (Duration::MAX, "TestMailbox", "CANCELLED"),
+        ] {
+            let hangs = tower::service_fn(|_: Request<Body>| {
+                std::future::pending::<Result<Response<Body>, std::convert::Infallible>>()
+            });
+            let mut service = Watch::new(Role::Locator, limit).layer(hangs);
+            let request = Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap();
+            let call = service.call(request);
+            assert!(futures::FutureExt::now_or_never(call).is_none());
+            let counted = CALLS.requests.with_label_values(&["locator", SERVICE, method, code]).get();
+            let timed = CALLS.duration.with_label_values(&["locator", SERVICE, method]).get_sample_count();
+            assert_eq!((counted, timed), (1, 1), "{method}");
+        }
     }
 
     #[test]

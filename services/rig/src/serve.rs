@@ -49,7 +49,7 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         .http2_keepalive_timeout(Some(limits.silence()))
         .max_concurrent_streams(limits.calls_per_connection)
         .timeout(limits.call())
-        .layer(Watch::new(context.role))
+        .layer(Watch::new(context.role, limits.call()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(listener.connections(), context.shutdown.clone().cancelled_owned());
     let parted = async move {

@@ -6,6 +6,7 @@ mod bench;
 use std::{net::SocketAddr, time::Duration};
 
 use bench::{Bench, identity, who_am_i};
+use postroad_metric::call::CALLS;
 use postroad_rig::Role;
 use stage::{Authority, eventually};
 use tokio::{
@@ -160,4 +161,12 @@ async fn a_call_that_is_never_finished_ends() {
     let (ended, ()) = tokio::join!(all, is_served(&bench, &authority, "meanwhile"));
     assert!(ended.unwrap().iter().all(|status| status.is_err()));
     who_am_i(channel).await.unwrap();
+    // Alerts see a role that does not answer in time, by the status and by the duration.
+    let labels = ["crm", "grpc.health.v1.Health", "Check"];
+    let seen = eventually(Duration::from_secs(20), || {
+        let late = CALLS.requests.with_label_values(&[labels[0], labels[1], labels[2], "DEADLINE_EXCEEDED"]).get();
+        let timed = CALLS.duration.with_label_values(&labels).get_sample_count();
+        std::future::ready((late == 50 && timed >= 50).then_some(()))
+    });
+    seen.await.unwrap();
 }
