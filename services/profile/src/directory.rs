@@ -14,6 +14,9 @@ use postroad_journal::Followed;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+/// Of so many commits of a mailbox the position of one is kept.
+const MARKED: usize = 16;
+
 /// The view.
 pub struct Directory {
     view: RwLock<View>,
@@ -25,7 +28,31 @@ pub struct Directory {
 struct View {
     profiles: HashMap<Uuid, profile::State>,
     mailboxes: HashMap<Uuid, mailbox::State>,
+    marks: HashMap<Uuid, Marks>,
     last: u64,
+}
+
+/// Where in the journal the commits of a mailbox are, roughly: enough to read its newest ones without the others.
+#[derive(Default)]
+struct Marks {
+    commits: usize,
+    /// Of the first commit, and of each [`MARKED`]th after it.
+    sequences: Vec<u64>,
+}
+
+impl Marks {
+    fn note(&mut self, sequence: u64) {
+        if self.commits.is_multiple_of(MARKED) {
+            self.sequences.push(sequence);
+        }
+        self.commits += 1;
+    }
+
+    /// The position after which the newest so many commits are, with at most `MARKED - 1` others.
+    fn before(&self, newest: usize) -> u64 {
+        let first = self.commits.saturating_sub(newest) / MARKED;
+        self.sequences.get(first).map_or(0, |sequence| sequence.saturating_sub(1))
+    }
 }
 
 impl Default for Directory {
@@ -49,6 +76,7 @@ impl Directory {
             Followed::Mailbox(id, commit) => {
                 let state = view.mailboxes.remove(&id).unwrap_or_default();
                 view.mailboxes.insert(id, mailbox::Administration::fold(state, &commit.events));
+                view.marks.entry(id).or_default().note(commit.sequence);
                 view.last = commit.sequence;
             }
             _ => {}
@@ -99,6 +127,11 @@ impl Directory {
         view.mailboxes.values().filter_map(mailbox::State::live).find(same).cloned()
     }
 
+    /// The position in the journal after which the newest so many commits of a mailbox are, and a few before them.
+    pub fn before_newest(&self, mailbox: Uuid, newest: usize) -> u64 {
+        self.read().marks.get(&mailbox).map_or(0, |marks| marks.before(newest))
+    }
+
     /// All live mailboxes, or those of a profile, by address.
     pub fn mailboxes(&self, of: Option<Uuid>) -> Vec<Mailbox> {
         let view = self.read();
@@ -146,5 +179,26 @@ impl Directory {
 
     fn read(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_commits_are_found_with_few_others() {
+        let mut marks = Marks::default();
+        assert_eq!(marks.before(5), 0);
+        let position = |commit: usize| 1000 + 7 * u64::try_from(commit).unwrap();
+        for commit in 0..1000 {
+            marks.note(position(commit));
+            for newest in [1, 5, MARKED, 100, 5000] {
+                let first = (commit + 1).saturating_sub(newest);
+                let after = marks.before(newest);
+                assert!(after < position(first), "{newest} of {commit}");
+                assert!(first < MARKED || after >= position(first - MARKED), "{newest} of {commit}");
+            }
+        }
     }
 }

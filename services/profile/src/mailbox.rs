@@ -406,7 +406,7 @@ impl MailboxService for MailboxAdministration {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let mailbox = self.find(&caller, &request.mailbox)?;
-        timeline::list(&self.registry.journal, mailbox.id, &request).await.map(Response::new)
+        timeline::list(&self.registry, mailbox.id, &request).await.map(Response::new)
     }
 }
 

@@ -159,11 +159,11 @@ use postroad_core::fault::{Code, Report};
 use postroad_proto::{
     locator::v1::{Outcome, Verdict},
     mailbox::v1::{
-        ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, Condition, CreateMailboxRequest,
-        DeactivateMailboxesRequest, DeleteMailboxRequest, ListMailboxesRequest, Mailbox, MailboxKind, MailboxSelection,
-        MailboxSettings, Status, SummarizeMailboxesRequest, SynchronizationMethod, TestAndEnableMailboxesRequest,
-        UpdateMailboxesRequest, mailbox_service_server::MailboxService as _,
-        test_and_enable_mailboxes_response::Report as Told,
+        ActivateMailboxesRequest, ApplyDefaultSettingsRequest, Approval, ApproveMailboxesRequest, Condition,
+        CreateMailboxRequest, DeactivateMailboxesRequest, DeleteMailboxRequest, ListMailboxesRequest,
+        ListTimelineRequest, Mailbox, MailboxKind, MailboxSelection, MailboxSettings, Status,
+        SummarizeMailboxesRequest, SynchronizationMethod, TestAndEnableMailboxesRequest, UpdateMailboxesRequest,
+        mailbox_service_server::MailboxService as _, test_and_enable_mailboxes_response::Report as Told,
     },
     profile::v1::{
         AssignProfileRequest, CreateProfileRequest, DeactivateProfileRequest, DeleteProfileRequest,
@@ -388,6 +388,47 @@ async fn mailboxes_are_counted_and_found_by_how_they_do() {
 }
 
 /// Tests mailboxes; gives each one afterwards with the step that failed and the last count.
+#[tokio::test]
+async fn the_newest_events_are_told_without_the_others() {
+    let office = office::open().await;
+    create(&office, "Contoso").await.unwrap();
+    let id = attach(&office, mailbox("ada")).await.unwrap().id;
+    for number in 0..100 {
+        let selection = these(&["ada"]);
+        if number % 2 == 0 {
+            let request = DeactivateMailboxesRequest { selection };
+            office.mailboxes.deactivate_mailboxes(by("root", request)).await.unwrap();
+        } else {
+            office.mailboxes.activate_mailboxes(by("root", ActivateMailboxesRequest { selection })).await.unwrap();
+        }
+    }
+    let list = async |newest, after, page_size| {
+        let request = ListTimelineRequest { mailbox: id.clone(), newest, after, page_size, ..Default::default() };
+        office.mailboxes.list_timeline(by("root", request)).await.unwrap().into_inner()
+    };
+    let all = list(0, 0, 1000).await.entries;
+    assert_eq!(all.len(), 101);
+    let newest = list(20, 0, 1000).await;
+    assert!((20..36).contains(&newest.entries.len()) && newest.next_page_token.is_empty());
+    assert_eq!(newest.entries, all[all.len() - newest.entries.len()..]);
+    assert_eq!(list(1000, 0, 1000).await.entries, all);
+    // Only what is new is new.
+    let last = all.last().unwrap().sequence;
+    assert!(list(20, last, 1000).await.entries.is_empty());
+    assert_eq!(list(20, last - 1, 1000).await.entries.len(), 1);
+    // Pages go on from where they are.
+    let first = list(20, 0, 10).await;
+    let request = ListTimelineRequest {
+        mailbox: id.clone(),
+        page_token: first.next_page_token,
+        newest: 20,
+        page_size: 1000,
+        ..Default::default()
+    };
+    let rest = office.mailboxes.list_timeline(by("root", request)).await.unwrap().into_inner().entries;
+    assert_eq!([first.entries, rest].concat(), newest.entries);
+}
+
 async fn test(office: &Office, names: &[&str]) -> (BTreeMap<String, (Mailbox, String)>, (u32, u32)) {
     let request = by("admin ada", TestAndEnableMailboxesRequest { selection: these(names) });
     let mut progress = office.mailboxes.test_and_enable_mailboxes(request).await.unwrap().into_inner();

@@ -5,19 +5,22 @@ use postroad_core::{
     fault::Code,
     mailbox::{fault_of, sentences},
 };
-use postroad_journal::Journal;
 use postroad_proto::mailbox::v1::{ListTimelineRequest, ListTimelineResponse, TimelineEntry};
 use postroad_rig::{status, wire};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::registry::Mailboxes;
+use crate::registry::{Mailboxes, Registry};
 
 /// A page, the oldest first.
-pub async fn list(journal: &Journal, id: Uuid, request: &ListTimelineRequest) -> Result<ListTimelineResponse, Status> {
-    let after = after(request).map_err(|refusal| status::refused(&refusal))?;
+pub async fn list(
+    registry: &Registry,
+    id: Uuid,
+    request: &ListTimelineRequest,
+) -> Result<ListTimelineResponse, Status> {
+    let after = after(registry, id, request).map_err(|refusal| status::refused(&refusal))?;
     let size = wire::page_size(request.page_size);
-    let read = journal.history::<Mailboxes>(id, after, size + 1).await;
+    let read = registry.journal.history::<Mailboxes>(id, after, size + 1).await;
     let mut commits = read.map_err(|error| status::failed(&error.report()))?;
     let has_more = commits.len() > size;
     commits.truncate(size);
@@ -32,7 +35,12 @@ pub async fn list(journal: &Journal, id: Uuid, request: &ListTimelineRequest) ->
     Ok(ListTimelineResponse { entries: entries.collect(), next_page_token: next.unwrap_or_default() })
 }
 
-fn after(request: &ListTimelineRequest) -> Result<u64, Refusal> {
+fn after(registry: &Registry, id: Uuid, request: &ListTimelineRequest) -> Result<u64, Refusal> {
     let refused = |_| Refusal::new(Code::PageTokenInvalid, "page_token", "was not issued by this call");
-    wire::page_start(&request.page_token)?.map_or(Ok(request.after), |start| start.parse().map_err(refused))
+    if let Some(start) = wire::page_start(&request.page_token)? {
+        return start.parse().map_err(refused);
+    }
+    let newest = usize::try_from(request.newest).unwrap_or(usize::MAX);
+    let bound = if newest > 0 { registry.directory.before_newest(id, newest) } else { 0 };
+    Ok(request.after.max(bound))
 }

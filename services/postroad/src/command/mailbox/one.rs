@@ -106,7 +106,7 @@ pub async fn delete(session: &mut Session, mailbox: String, etag: String) -> Res
 pub async fn timeline(session: &mut Session, mailbox: String, last: Option<usize>) -> Result<Exit, Failure> {
     let mut client = session.connection.mailboxes()?;
     let mut entries: Vec<TimelineEntry> = pages(None, async |page_size, page_token| {
-        let request = ListTimelineRequest { mailbox: mailbox.clone(), page_size, page_token, after: 0 };
+        let request = ListTimelineRequest { mailbox: mailbox.clone(), page_size, page_token, ..Default::default() };
         let answer =
             client.list_timeline(request).await.map_err(session.connection.failed(Role::Profile))?.into_inner();
         Ok((answer.entries, answer.next_page_token))

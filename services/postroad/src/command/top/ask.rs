@@ -69,7 +69,8 @@ async fn timeline(connection: &Connection, id: &str, after: u64) -> Result<Vec<T
     let failed = connection.failed(Question::Timeline(String::new(), 0).role());
     let (mut entries, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = ListTimelineRequest { mailbox: id.to_owned(), page_size: 1000, page_token, after };
+        let newest = u32::try_from(EVENTS).unwrap_or(u32::MAX);
+        let request = ListTimelineRequest { mailbox: id.to_owned(), page_size: 1000, page_token, after, newest };
         let page = client.list_timeline(request).await.map_err(&failed)?.into_inner();
         entries.extend(page.entries);
         entries.drain(..entries.len().saturating_sub(EVENTS));
