@@ -243,9 +243,11 @@ impl Model {
     }
 
     fn fail(&mut self, question: &Question, role: Role, at: Timestamp, failure: &Failure) {
-        let is_of_mailbox = matches!(question, Question::Mailbox(_) | Question::Timeline(..));
-        if let (true, Failure::Fault(problem), Some(opened)) = (is_of_mailbox, failure, self.opened.as_mut()) {
-            opened.trouble = Some(problem.headline());
+        if let (Question::Mailbox(id) | Question::Timeline(id, _), Failure::Fault(problem)) = (question, failure) {
+            // It may be about one that was looked into before.
+            if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == *id) {
+                opened.trouble = Some(problem.headline());
+            }
             return;
         }
         let text = failure.to_string();

@@ -332,6 +332,22 @@ fn a_mailbox_that_is_gone_says_so() {
 }
 
 #[test]
+fn what_is_said_late_of_one_mailbox_does_not_stand_on_another() {
+    let ben = press(opened(), &[Key::Escape, Key::Down, Key::Enter]);
+    assert_eq!(ben.opened.as_ref().unwrap().id, "ben");
+    let gone = |question| {
+        let refused = postroad_core::Refusal::new(Code::NotFound, "mailbox", "there is no mailbox `ada`");
+        Input::Answer(Box::new(Answer { question, at: at(1), reply: Err(refused.into()) }))
+    };
+    let of_ada = [Question::Mailbox("ada".into()), Question::Timeline("ada".into(), 0)];
+    let model = of_ada.clone().into_iter().fold(ben, |model, question| model.step(gone(question)));
+    assert_eq!((&model.opened.as_ref().unwrap().trouble, model.troubles.len()), (&None, 0));
+    // Nor, where none is open any more, on the role.
+    let model = of_ada.into_iter().fold(press(model, &[Key::Escape]), |model, question| model.step(gone(question)));
+    assert!(model.troubles.is_empty());
+}
+
+#[test]
 fn rates_of_some_minutes_are_kept() {
     let model = (0..1000).fold(known(), |model, _| answered(model, Question::Workers, Reply::Workers(fleet())));
     assert_eq!(model.rates.len(), 300);
