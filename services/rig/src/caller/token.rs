@@ -29,8 +29,21 @@ const FRESH: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct TokenFile {
     file: PathBuf,
-    known: RwLock<(SecretString, Instant)>,
+    known: RwLock<Known>,
 }
+
+/// What the file held.
+#[derive(Debug)]
+struct Known {
+    token: SecretString,
+    looked_at: Instant,
+    /// The file for which it was told that everybody can read it.
+    told: Option<Exposed>,
+}
+
+/// A file that everybody can read, by what changes when it is replaced or its mode is set: inode and time of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Exposed(u64, i64, i64);
 
 impl TokenFile {
     /// Reads a file.
@@ -38,8 +51,10 @@ impl TokenFile {
     /// # Errors
     /// It cannot be read, or holds no token.
     pub fn open(setting: &str, file: &Path) -> Result<Self, Error> {
-        let token = read(setting, file)?;
-        Ok(Self { file: file.to_owned(), known: RwLock::new((token, clock::instant())) })
+        let mut told = None;
+        let token = read(setting, file, &mut told)?;
+        let known = Known { token, looked_at: clock::instant(), told };
+        Ok(Self { file: file.to_owned(), known: RwLock::new(known) })
     }
 
     /// Reads the local token; where there is none, it is made, readable by this user only. Of several roles that start at the
@@ -62,40 +77,44 @@ impl TokenFile {
     /// The token; read again from time to time.
     pub fn token(&self) -> SecretString {
         self.refresh(clock::instant());
-        self.known.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).token.clone()
     }
 
     /// Whether this is the token.
     pub fn is(&self, presented: &str) -> bool {
         self.refresh(clock::instant());
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        verify_slices_are_equal(known.0.expose_secret().as_bytes(), presented.as_bytes()).is_ok()
+        verify_slices_are_equal(known.token.expose_secret().as_bytes(), presented.as_bytes()).is_ok()
     }
 
     /// What cannot be read any more stays as it was.
     fn refresh(&self, now: Instant) {
         let stale = |at: Instant| now.saturating_duration_since(at) >= FRESH;
-        if !stale(self.known.read().unwrap_or_else(PoisonError::into_inner).1) {
+        if !stale(self.known.read().unwrap_or_else(PoisonError::into_inner).looked_at) {
             return;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if stale(known.1) {
-            known.1 = now;
-            if let Ok(token) = read("token", &self.file) {
-                known.0 = token;
+        if stale(known.looked_at) {
+            known.looked_at = now;
+            if let Ok(token) = read("token", &self.file, &mut known.told) {
+                known.token = token;
             }
         }
     }
 }
 
-fn read(setting: &str, file: &Path) -> Result<SecretString, Error> {
+/// Reads a token; tells once of each file that everybody can read.
+fn read(setting: &str, file: &Path, told: &mut Option<Exposed>) -> Result<SecretString, Error> {
     let wrong = |rule: String| Error::Configuration(format!("{setting} = \"{}\" {rule}", file.display()));
     let cannot = |error: io::Error| wrong(format!("cannot be read: {error}"));
     let metadata = fs::metadata(file).map_err(cannot)?;
     if metadata.len() > LONGEST as u64 + 2 {
         return Err(wrong(format!("holds more than the {LONGEST} characters that a token may have")));
     }
-    if metadata.mode() & 0o007 != 0 {
+    let exposed = Exposed(metadata.ino(), metadata.ctime(), metadata.ctime_nsec());
+    let exposed = (metadata.mode() & 0o007 != 0).then_some(exposed);
+    let before = std::mem::replace(told, exposed);
+    if exposed.is_some() && before != exposed {
         tracing::warn!(file = %file.display(), "everybody on this machine can read this token: chmod o= FILE");
     }
     let text = SecretString::from(fs::read_to_string(file).map_err(cannot)?);
@@ -178,6 +197,38 @@ mod tests {
             made.refresh(later(3));
             assert!(made.is(other.expose_secret()));
         }
+    }
+
+    /// Counts what is told.
+    struct Told(std::sync::Arc<std::sync::atomic::AtomicU32>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Told {
+        fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            let is_warning = *event.metadata().level() == tracing::Level::WARN;
+            self.0.fetch_add(u32::from(is_warning), std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_file_that_everybody_can_read_is_told_once_until_it_changes() {
+        use std::{os::unix::fs::PermissionsExt as _, sync::atomic::Ordering};
+        use tracing_subscriber::layer::SubscriberExt as _;
+        let told = std::sync::Arc::<std::sync::atomic::AtomicU32>::default();
+        let subscriber = tracing_subscriber::registry().with(Told(std::sync::Arc::clone(&told)));
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let made = TokenFile::open_or_make(SETTING, &file).unwrap();
+        let mut looks = 0;
+        let mut looked = |mode| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            for _ in 0..5 {
+                looks += 1;
+                made.refresh(clock::instant() + FRESH * looks);
+            }
+            told.load(Ordering::Relaxed)
+        };
+        assert_eq!((looked(0o600), looked(0o604), looked(0o600), looked(0o604)), (0, 1, 1, 2));
     }
 
     #[test]
