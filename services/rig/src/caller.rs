@@ -38,7 +38,7 @@ mod token;
 pub use decision::{Identity, Level, Means, Person, Scope, decide};
 pub use gate::{Gate, admit};
 pub use introduction::{Introduced, Introduction, may_carry_token};
-pub use oidc::Oidc;
+pub use oidc::{Oidc, Patience};
 pub use table::{Rule, rule};
 pub use token::TokenFile;
 

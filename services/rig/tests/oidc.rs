@@ -6,11 +6,11 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use postroad_core::fault::Code;
 use postroad_rig::{
-    caller::{Level, Oidc, Person},
+    caller::{Level, Oidc, Patience, Person},
     config,
 };
 use serde_json::{Value, json};
-use stage::{Authority, Issuer, issuer::Conduct};
+use stage::{Authority, Issuer, eventually, issuer::Conduct};
 use tempfile::TempDir;
 
 const AUDIENCE: &str = "postroad";
@@ -42,7 +42,11 @@ async fn site() -> Site {
 impl Site {
     /// Asks the issuer as often as it likes.
     fn eager(&self) -> Oidc {
-        Oidc::with_pause(&self.settings, Duration::ZERO).unwrap()
+        self.with(Patience { pause: Duration::ZERO, ..Patience::default() })
+    }
+
+    fn with(&self, patience: Patience) -> Oidc {
+        Oidc::with_patience(&self.settings, patience).unwrap()
     }
 
     fn token(&self, more: Value) -> String {
@@ -202,6 +206,56 @@ async fn what_is_known_counts_while_the_issuer_is_away() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_an_issuer_that_hangs_where_a_known_key_will_do() {
+    let site = site().await;
+    let oidc = site.with(Patience { stale: Duration::ZERO, overdue: Duration::from_secs(3600), pause: Duration::ZERO });
+    let old = site.token(json!({}));
+    assert!(oidc.identify(&old).await.is_ok());
+    site.issuer.conduct(Conduct::Hanging);
+    let asked = site.issuer.asked();
+    for _ in 0..10 {
+        assert!(oidc.identify(&old).await.is_ok());
+    }
+    // Each one that had waited would have asked by itself.
+    let once = eventually(Duration::from_secs(20), || std::future::ready((site.issuer.asked() > asked).then_some(())));
+    once.await.unwrap();
+    assert_eq!(site.issuer.asked(), asked + 1);
+    // It is asked in the background: what it withdraws ends.
+    site.issuer.rotate(Algorithm::RS256).unwrap();
+    site.issuer.conduct(Conduct::Honest);
+    let ended = eventually(Duration::from_secs(20), async || oidc.identify(&old).await.is_err().then_some(()));
+    ended.await.unwrap();
+    assert!(oidc.identify(&site.token(json!({}))).await.is_ok());
+}
+
+#[tokio::test]
+async fn keys_that_are_overdue_count_once_the_issuer_was_asked() {
+    let site = site().await;
+    let oidc = site.with(Patience { stale: Duration::ZERO, overdue: Duration::ZERO, pause: Duration::ZERO });
+    let old = site.token(json!({}));
+    assert!(oidc.identify(&old).await.is_ok());
+    site.issuer.conduct(Conduct::Away);
+    assert!(oidc.identify(&old).await.is_ok(), "it does not answer");
+    let oidc = site.with(Patience { stale: Duration::ZERO, overdue: Duration::ZERO, pause: Duration::ZERO });
+    site.issuer.conduct(Conduct::Honest);
+    assert!(oidc.identify(&old).await.is_ok());
+    site.issuer.rotate(Algorithm::RS256).unwrap();
+    assert_eq!(refused(&oidc, &old).await.0, Code::AccessTokenRefused, "withdrawn");
+}
+
+#[tokio::test]
+async fn an_issuer_that_hangs_is_not_asked_again_at_once() {
+    let site = site().await;
+    // Shorter than the question takes.
+    let oidc = site.with(Patience { pause: Duration::from_secs(3), ..Patience::default() });
+    site.issuer.conduct(Conduct::Hanging);
+    let token = site.token(json!({}));
+    let both = tokio::join!(refused(&oidc, &token), refused(&oidc, &token));
+    assert_eq!((both.0.0, both.1.0), (Code::IssuerUnavailable, Code::IssuerUnavailable));
+    assert_eq!(site.issuer.asked(), 1, "who waited for the answer to one question asks no other");
+}
+
+#[tokio::test]
 async fn an_issuer_that_lies_is_not_believed() {
     let site = site().await;
     let token = site.token(json!({"roles": ["admins"]}));
@@ -220,7 +274,7 @@ async fn an_issuer_that_lies_is_not_believed() {
     // One whose certificate comes from elsewhere.
     site.issuer.conduct(Conduct::Honest);
     let stranger = config::Oidc { authority_file: None, ..site.settings.clone() };
-    let oidc = Oidc::with_pause(&stranger, Duration::ZERO).unwrap();
+    let oidc = Oidc::with_patience(&stranger, Patience { pause: Duration::ZERO, ..Patience::default() }).unwrap();
     assert_eq!(refused(&oidc, &token).await.0, Code::IssuerUnavailable);
     assert_eq!(site.eager().identify(&token).await.unwrap().level, Some(Level::Administrator));
 }

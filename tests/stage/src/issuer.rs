@@ -24,6 +24,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -38,6 +39,8 @@ pub enum Conduct {
     Honest,
     /// It closes connections.
     Away,
+    /// It takes a request, and does not answer until it behaves otherwise.
+    Hanging,
     /// Its document is that of another issuer.
     Impostor,
     /// It sends to another place.
@@ -59,7 +62,7 @@ pub struct Issuer {
 struct Shared {
     url: String,
     keys: Mutex<Vec<Signing>>,
-    conduct: Mutex<Conduct>,
+    conduct: watch::Sender<Conduct>,
     asked: AtomicU32,
 }
 
@@ -94,7 +97,7 @@ impl Issuer {
         let shared = Arc::new(Shared {
             url: format!("https://localhost:{}", listener.local_addr()?.port()),
             keys: Mutex::new(vec![signing(Algorithm::RS256)?]),
-            conduct: Mutex::default(),
+            conduct: watch::Sender::default(),
             asked: AtomicU32::new(0),
         });
         let tls = Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::clone(&shared) };
@@ -117,7 +120,7 @@ impl Issuer {
 
     /// Behaves like this from now on.
     pub fn conduct(&self, conduct: Conduct) {
-        *lock(&self.shared.conduct) = conduct;
+        self.shared.conduct.send_replace(conduct);
     }
 
     /// Replaces its keys by a new one.
@@ -210,7 +213,10 @@ fn signing(algorithm: Algorithm) -> io::Result<Signing> {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.asked.fetch_add(1, Ordering::SeqCst);
-    let conduct = *lock(&shared.conduct);
+    let conduct = match shared.conduct.subscribe().wait_for(|conduct| *conduct != Conduct::Hanging).await {
+        Ok(conduct) => *conduct,
+        Err(_) => Conduct::Away,
+    };
     let url = &shared.url;
     let json = |value: Value| ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response();
     match (request.uri().path(), conduct) {
@@ -260,7 +266,7 @@ impl axum::serve::Listener for Tls {
         loop {
             let Ok((stream, address)) = self.listener.accept().await else { continue };
             let _ = stream.set_nodelay(true);
-            if *lock(&self.shared.conduct) == Conduct::Away {
+            if *self.shared.conduct.borrow() == Conduct::Away {
                 continue;
             }
             if let Ok(stream) = self.acceptor.accept(stream).await {

@@ -46,6 +46,11 @@ impl Issuer {
         Ok(Self { url: settings.issuer.clone(), http })
     }
 
+    /// What its tokens call it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Its keys.
     ///
     /// # Errors
