@@ -69,15 +69,11 @@ impl MailboxAdministration {
         self.registry.mailbox(caller, "mailbox", name)
     }
 
-    /// The profile that a request names; `None` means all. Others' profiles are named too: what is shown of them is the caller's.
+    /// The profile that a request names; `None` means all.
     fn profile(&self, caller: &Caller, name: &str) -> Result<Option<Uuid>, Status> {
         match name.trim() {
             "" => Ok(None),
-            name => match self.registry.directory.profile(name) {
-                Some(profile) => Ok(Some(profile.id)),
-                None if caller.reaches_all() => Err(not_found("profile", "profile", name)),
-                None => Err(caller.denied("profile", name)),
-            },
+            name => self.registry.profile(caller, "profile", name).map(|profile| Some(profile.id)),
         }
     }
 

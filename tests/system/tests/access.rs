@@ -1,6 +1,6 @@
 //! Who may do what, over real processes and a real issuer: every call by every kind of caller, what owners reach, what is audited,
 //! and that no token is in any log.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::process::{Command, Output};
 
@@ -311,6 +311,7 @@ async fn owners_reach_what_is_theirs_by_every_call_and_nothing_else() {
             }
         }
     }
+    profiles_of_others_are_denied_like_none(&mut play, [&ada, &stranger], &olga).await;
     // What they are for: olga sees both mailboxes, ada her own.
     let list = Rpc::Mailbox(Mailbox::ListMailboxes);
     let (hers, all) = (
@@ -329,6 +330,40 @@ async fn owners_reach_what_is_theirs_by_every_call_and_nothing_else() {
     assert!(holds(&timeline, "ada@contoso.example (OIDC)") && !holds(&timeline, "boss"));
     command_line(&play);
     audited(play).await;
+}
+
+/// Calls about the mailboxes of a profile do not tell owners which profiles there are.
+async fn profiles_of_others_are_denied_like_none(play: &mut Play, others: [&str; 2], owner: &str) {
+    let of = |profile: &str| {
+        let profile = profile.to_owned();
+        let selection = || Some(mailbox::MailboxSelection { profile: profile.clone(), ..Default::default() });
+        let list = mailbox::ListMailboxesRequest { profile: profile.clone(), ..Default::default() };
+        let summarize = mailbox::SummarizeMailboxesRequest { profile: profile.clone() };
+        let test = mailbox::TestAndEnableMailboxesRequest { selection: selection() };
+        let activate = mailbox::ActivateMailboxesRequest { selection: selection() };
+        let alerts = AlertFilter { profile: profile.clone(), ..AlertFilter::default() };
+        let alerts = ListAlertsRequest { filter: Some(alerts), ..Default::default() };
+        [
+            (Rpc::Mailbox(Mailbox::ListMailboxes), list.encode_to_vec()),
+            (Rpc::Mailbox(Mailbox::SummarizeMailboxes), summarize.encode_to_vec()),
+            (Rpc::Mailbox(Mailbox::TestAndEnableMailboxes), test.encode_to_vec()),
+            (Rpc::Mailbox(Mailbox::ActivateMailboxes), activate.encode_to_vec()),
+            (Rpc::Alert(Alert::ListAlerts), alerts.encode_to_vec()),
+        ]
+    };
+    for ((rpc, theirs), (_, none)) in of(PROFILE).into_iter().zip(of("Nowhere")) {
+        for other in others {
+            let mut said = Vec::new();
+            for (name, message) in [(PROFILE, &theirs), ("Nowhere", &none)] {
+                let status = play.call(rpc, Some(other), message.clone()).await.expect_err(rpc.path());
+                let fault = status::fault_of(&status).unwrap();
+                assert_eq!(fault.code, Code::AccessDenied.name(), "{} about {name}", rpc.path());
+                said.push(format!("{:?} {} {fault:?}", status.code(), status.message()).replace(name, "NAME"));
+            }
+            assert_eq!(said[0], said[1], "{}", rpc.path());
+        }
+        play.call(rpc, Some(owner), theirs).await.unwrap();
+    }
 }
 
 /// Runs a command of the command line.

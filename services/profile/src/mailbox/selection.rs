@@ -5,13 +5,13 @@ use postroad_proto::mailbox::v1::MailboxSelection;
 use postroad_rig::{Caller, status};
 use tonic::Status;
 
-use crate::registry::{Registry, not_found};
+use crate::registry::Registry;
 
 /// A mailbox, or why there is none, by the name that it was selected with.
 pub type Selected = (String, Result<Mailbox, Status>);
 
 /// The selected mailboxes by the name they were selected with; an error where there is none of this name, or it is not the caller's.
-/// All mailboxes, and those of a profile, are the caller's among them.
+/// All mailboxes are the caller's among them.
 pub fn select(
     registry: &Registry,
     caller: &Caller,
@@ -42,10 +42,6 @@ pub fn select(
         };
         return selection.mailboxes.into_iter().map(find).collect();
     }
-    let name = selection.profile;
-    match registry.directory.profile(&name) {
-        Some(profile) => Ok(of(registry.directory.mailboxes(Some(profile.id)))),
-        None if caller.reaches_all() => Err(not_found("selection.profile", "profile", &name)),
-        None => Err(caller.denied("profile", &name)),
-    }
+    let profile = registry.profile(caller, "selection.profile", &selection.profile)?;
+    Ok(of(registry.directory.mailboxes(Some(profile.id))))
 }
