@@ -67,16 +67,25 @@ async fn contents(session: &mut Session) -> Result<Exit, Failure> {
     if session.output.is_json() {
         session.output.message_event(&last)?;
     } else {
-        let ResealContentKeysResponse { done, changed, .. } = last;
-        let kept = done.saturating_sub(changed + last.failed);
-        session.output.line(format!("{} keys of email contents sealed anew, {kept} already", good(changed)))?;
-        for Report { code, detail } in last.faults.iter().map(status::from_wire) {
-            let line = format!("{} {} keys of email contents: {detail}", bad("not sealed anew:"), last.failed);
+        for line in content_lines(&last) {
             session.output.line(line)?;
-            session.output.line(format!("    {}", code.row().remedy))?;
         }
     }
     Ok(if last.failed == 0 { Exit::Success } else { Exit::Failed })
+}
+
+/// What came of the keys of email contents: the total once, then each reason.
+fn content_lines(last: &ResealContentKeysResponse) -> Vec<String> {
+    let ResealContentKeysResponse { done, changed, failed, faults } = last;
+    let kept = done.saturating_sub(changed.saturating_add(*failed));
+    let mut lines = vec![format!("{} keys of email contents sealed anew, {kept} already", good(changed))];
+    if *failed > 0 {
+        lines.push(format!("{} {failed} keys of email contents", bad("not sealed anew:")));
+    }
+    for Report { code, detail } in faults.iter().map(status::from_wire) {
+        lines.push(format!("    {detail}; {}", code.row().remedy));
+    }
+    lines
 }
 
 impl Tally {
@@ -135,5 +144,17 @@ mod tests {
         assert!(text.contains("profile Contoso, mailbox ada@contoso.example"), "{text}");
         assert!(text.contains("`2024`") && text.contains("enter the passwords"), "{text}");
         assert_eq!((tally.exit(), tally.changed), (Exit::Failed, 1));
+    }
+
+    #[test]
+    fn with_several_reasons_the_total_stands_once() {
+        let lost = |id: &str| {
+            let why = format!("it was sealed with the key with the id `{id}`");
+            status::to_wire(&Report::new(Code::SealingKeyLost, why))
+        };
+        let last = ResealContentKeysResponse { done: 20, changed: 5, failed: 8, faults: vec![lost("a"), lost("b")] };
+        let text = content_lines(&last).join("\n");
+        assert_eq!(text.matches("8 keys of email contents").count(), 1, "{text}");
+        assert!(text.contains("`a`") && text.contains("`b`") && text.contains("7 already"), "{text}");
     }
 }

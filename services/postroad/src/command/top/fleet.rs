@@ -53,16 +53,17 @@ pub fn servers(seen: &[ServerStatus]) -> Vec<Server> {
     by_name.into_values().collect()
 }
 
+/// Workers may be of other versions, or wrong: no sum of what they say may fail.
 fn sum(one: Budget, other: Budget) -> Budget {
     Budget {
-        used: one.used + other.used,
-        allowed: one.allowed + other.allowed,
-        ceiling: one.ceiling + other.ceiling,
+        used: one.used.saturating_add(other.used),
+        allowed: one.allowed.saturating_add(other.allowed),
+        ceiling: one.ceiling.saturating_add(other.ceiling),
         rate_limit: one.rate_limit + other.rate_limit,
         back_off_ms: one.back_off_ms.max(other.back_off_ms),
-        requests: one.requests + other.requests,
-        throttled: one.throttled + other.throttled,
-        too_many: one.too_many + other.too_many,
+        requests: one.requests.saturating_add(other.requests),
+        throttled: one.throttled.saturating_add(other.throttled),
+        too_many: one.too_many.saturating_add(other.too_many),
     }
 }
 
@@ -87,9 +88,9 @@ pub struct Traffic {
 pub fn traffic<'a>(workers: impl IntoIterator<Item = &'a WorkerStatus>) -> Traffic {
     let mut sum = Traffic::default();
     for traffic in workers.into_iter().filter_map(|worker| worker.traffic.as_ref()) {
-        sum.decided += traffic.decided;
-        sum.tracked += traffic.tracked;
-        sum.sent += traffic.sent;
+        sum.decided = sum.decided.saturating_add(traffic.decided);
+        sum.tracked = sum.tracked.saturating_add(traffic.tracked);
+        sum.sent = sum.sent.saturating_add(traffic.sent);
         sum.decided_rate += traffic.decided_rate;
         sum.sent_rate += traffic.sent_rate;
         traffic.arrivals.iter().for_each(|one| sum.arrivals.add(one.most_ms, one.count));
@@ -128,6 +129,30 @@ mod tests {
         let [server] = servers.as_slice() else { panic!("{servers:?}") };
         assert_eq!((server.budget.used, server.budget.allowed, server.down), (3, 8, 1));
         assert!((server.rate - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_workers_say_is_added_whatever_it_is() {
+        let most = Budget {
+            used: u32::MAX,
+            allowed: u32::MAX,
+            ceiling: u32::MAX,
+            requests: u64::MAX,
+            throttled: u64::MAX,
+            too_many: u64::MAX,
+            ..Budget::default()
+        };
+        let seen = |worker| ServerStatus { budget: Some(most), ..seen(worker, 0, None) };
+        assert_eq!(servers(&[seen("a"), seen("b")])[0].budget, most);
+        let arrivals = vec![LatencyCount { most_ms: 10, count: u64::MAX }];
+        let said = (u64::MAX, u64::MAX, u64::MAX);
+        let (decided, tracked, sent) = said;
+        let traffic =
+            Some(postroad_proto::sync::v1::Traffic { decided, tracked, sent, arrivals, ..Default::default() });
+        let worker = WorkerStatus { traffic, ..WorkerStatus::default() };
+        let all = super::traffic([&worker, &worker]);
+        assert_eq!((all.decided, all.tracked, all.sent), said);
+        assert_eq!((all.arrivals.total(), all.quantile(1.0)), (u64::MAX, Some(Duration::from_millis(10))));
     }
 
     #[test]
