@@ -94,8 +94,10 @@ impl Identity {
                 _ = look.tick() => {}
             }
             let identity = self.clone();
-            let Ok(looked) = tokio::task::spawn_blocking(move || identity.look()).await else { return Ok(()) };
-            self.tell(looked, &mut complaint);
+            match looked(tokio::task::spawn_blocking(move || identity.look()).await)? {
+                Some(looked) => self.tell(looked, &mut complaint),
+                None => return Ok(()),
+            }
             self.tell_expiry(&mut noticed);
         }
     }
@@ -132,7 +134,7 @@ impl Identity {
 
     fn tell_expiry(&self, noticed: &mut Option<Timestamp>) {
         let (now, Some(expires)) = (clock::now(), self.expires()) else { return };
-        let told_today = noticed.is_some_and(|at| now.duration_since(at) < SignedDuration::from_hours(24));
+        let told_today = noticed.is_some_and(|at| now.duration_since(at).abs() < SignedDuration::from_hours(24));
         if expires.duration_since(now) > NOTICE || told_today {
             return;
         }
@@ -143,6 +145,18 @@ impl Identity {
 
     fn current(&self) -> Arc<Material> {
         Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a look came to; `None` where the process ends before it. One that panicked fails the task: the next would hardly do better, and
+/// certificates that are never read again end one day.
+fn looked<T>(looked: Result<T, tokio::task::JoinError>) -> Result<Option<T>, Error> {
+    match looked {
+        Ok(looked) => Ok(Some(looked)),
+        Err(error) if error.is_cancelled() => Ok(None),
+        Err(error) => {
+            Err(Error::Fault(Report::new(Code::Internal, format!("the look at the files of [tls]: {error}"))))
+        }
     }
 }
 
@@ -167,4 +181,17 @@ fn look_at(file: &Path) -> Option<(u64, u64, SystemTime)> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(file).ok()?;
     Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_panics_ends_the_watch_with_an_error() {
+        assert_eq!(looked(tokio::task::spawn_blocking(|| 7).await).unwrap(), Some(7));
+        let panicked = tokio::task::spawn_blocking(|| -> u32 { panic!("no luck") }).await;
+        let error = looked(panicked).unwrap_err().to_string();
+        assert!(error.contains("no luck"), "{error}");
+    }
 }
