@@ -115,7 +115,7 @@ impl Listener {
         let _ = stream.set_nodelay(true);
         let limit = self.limits.handshake();
         let Some(identity) = &self.identity else {
-            let peer = Peer { address, is_encrypted: false, names: None };
+            let peer = Peer { address, names: None };
             return Some(Connection::new(Wire::Plain(stream), peer, place, limit));
         };
         if let Some(acceptor) = identity.acceptor() {
@@ -161,7 +161,7 @@ async fn handshake(
     // The handshake has verified the chain; here only the names are read.
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let names = certificate.map(|certificate| Arc::new(Names::read(certificate).unwrap_or_default()));
-    let peer = Peer { address, is_encrypted: true, names };
+    let peer = Peer { address, names };
     Some(Connection::new(Wire::Tls(Box::new(stream)), peer, place, limit))
 }
 

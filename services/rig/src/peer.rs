@@ -19,8 +19,6 @@ pub fn name_of(role: Role) -> String {
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether the connection is TLS.
-    pub is_encrypted: bool,
     /// The names of its certificate, which comes from the authority of `[tls]`; `None` if it presented none.
     pub names: Option<Arc<Names>>,
 }
@@ -29,17 +27,6 @@ impl Peer {
     /// Whether its certificate is that of a role. `postroad all` has one certificate for all roles.
     pub fn is_role(&self, role: Role) -> bool {
         self.names.as_ref().is_some_and(|names| names.is_role(role))
-    }
-
-    /// The first role that its certificate names, if any.
-    pub fn role(&self) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| self.is_role(*role))
-    }
-
-    /// How logs call it: the first name of its certificate, or its address.
-    pub fn label(&self) -> String {
-        let name = self.names.as_ref().and_then(|names| names.all().next());
-        name.map_or_else(|| self.address.to_string(), |name| format!("{name} at {}", self.address))
     }
 }
 

@@ -50,6 +50,7 @@ impl Audit {
     }
 
     /// Calls that were denied since the start.
+    #[cfg(test)]
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }

@@ -54,11 +54,6 @@ impl Gate {
         Ok(Self { local, oidc, certificates: config.access.certificates.clone(), audit: Audit::new() })
     }
 
-    /// Calls that were denied since the start.
-    pub fn denied(&self) -> u64 {
-        self.audit.total()
-    }
-
     /// Tells about the last denials that were held back, when nothing is served any more.
     pub fn end(&self) {
         self.audit.end();
