@@ -160,7 +160,23 @@ impl ItemShape {
         Self { properties: vec![Property::CATEGORIES], ..Self::ids() }
     }
 
-    /// A message with everything that tracking it needs, its MIME content included.
+    /// A message as MIME, with what Exchange knows of it besides. Everything else stands in the MIME, and a body that is asked for as
+    /// well is made, sent and read a second time.
+    #[must_use]
+    pub fn original() -> Self {
+        Self {
+            mime: true,
+            properties: vec![
+                Property::SUBJECT,
+                Property::RECEIVED,
+                Property::CATEGORIES,
+                Property::INTERNET_MESSAGE_ID,
+            ],
+            ..Self::ids()
+        }
+    }
+
+    /// A message with all that there is to know about it, its MIME content included.
     #[must_use]
     pub fn message() -> Self {
         Self { mime: true, ..Self::message_without_mime() }

@@ -66,7 +66,7 @@ impl Exchange for Mailbox {
 
     async fn fetch(&self, ids: &[String]) -> Result<Vec<Result<Message, ItemFailure>>, Failure> {
         let ids = ids.iter().map(|id| ItemId::new(id.clone())).collect();
-        let answers = self.client.ask(&GetItem { ids, shape: ItemShape::message() }).await;
+        let answers = self.client.ask(&GetItem { ids, shape: ItemShape::original() }).await;
         let answers = answers.map_err(|error| self.failed(&error))?;
         let mut fetched = Vec::with_capacity(answers.len());
         for answer in answers {
