@@ -17,6 +17,8 @@ use crate::{
 /// How long calls that are under way at shutdown may take to end; then they are cut, because a caller that holds a
 /// stream open must not hold up the role.
 const PARTING: Duration = Duration::from_secs(10);
+/// The largest frame that a caller may send, in bytes.
+const FRAME: u32 = 128 * 1024;
 
 /// Serves `routes` with health and reflection until shutdown; `names` are the services that report as serving.
 /// The role counts as ready once this is called: call it when its views are caught up.
@@ -48,6 +50,8 @@ pub async fn serve(context: &Context, listen: SocketAddr, mut routes: Routes, na
         .http2_keepalive_interval(Some(limits.silence()))
         .http2_keepalive_timeout(Some(limits.silence()))
         .max_concurrent_streams(limits.calls_per_connection)
+        // Contents come in large pieces: each frame is written by a call of the system.
+        .max_frame_size(FRAME)
         .timeout(limits.call())
         .layer(Watch::new(context.role, limits.call()))
         .add_routes(routes)
