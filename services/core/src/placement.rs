@@ -21,21 +21,21 @@ pub fn owner(partition: u16, members: &[String]) -> Option<&String> {
 pub struct Plan {
     /// Held here and placed elsewhere: nothing new is begun there, and they are given back when what runs has ended.
     pub leave: Vec<u16>,
-    /// Placed here and free: to be claimed.
-    pub claim: Vec<u16>,
+    /// Placed here and not held: to be claimed as soon as they are free.
+    pub want: Vec<u16>,
 }
 
-/// Decides about all partitions: `members` are the workers that take mailboxes, `held` are the partitions of `worker`, `taken`
-/// those that anybody holds. A worker that is no member gives everything back, and claims nothing.
-pub fn plan(worker: &str, members: &[String], held: impl Fn(u16) -> bool, taken: impl Fn(u16) -> bool) -> Plan {
+/// Decides about all partitions: `members` are the workers that take mailboxes, `held` are the partitions of `worker`. A worker that
+/// is no member gives everything back, and wants nothing.
+pub fn plan(worker: &str, members: &[String], held: impl Fn(u16) -> bool) -> Plan {
     let mut plan = Plan::default();
     let is_member = members.iter().any(|member| member == worker);
     for partition in 0..PARTITIONS {
         let is_placed_here = is_member && owner(partition, members).is_some_and(|owner| owner == worker);
-        if held(partition) && !is_placed_here {
-            plan.leave.push(partition);
-        } else if is_placed_here && !held(partition) && !taken(partition) {
-            plan.claim.push(partition);
+        match (held(partition), is_placed_here) {
+            (true, false) => plan.leave.push(partition),
+            (false, true) => plan.want.push(partition),
+            (true, true) | (false, false) => {}
         }
     }
     plan
@@ -83,27 +83,27 @@ mod tests {
         let held_by = |worker: &str, partition: u16| owner(partition, &three).unwrap() == worker;
         let mut left = Vec::new();
         for worker in &three {
-            let plan = plan(worker, &four, |partition| held_by(worker, partition), |_| true);
-            assert!(plan.claim.is_empty());
+            let plan = plan(worker, &four, |partition| held_by(worker, partition));
+            assert!(plan.want.is_empty());
             left.extend(plan.leave);
         }
-        let claimed = plan("worker-3", &four, |_| false, |partition| !left.contains(&partition)).claim;
+        let wanted = plan("worker-3", &four, |_| false).want;
         left.sort_unstable();
-        assert_eq!(claimed, left);
-        assert!((40..90).contains(&claimed.len()));
+        assert_eq!(wanted, left);
+        assert!((40..90).contains(&wanted.len()));
     }
 
     #[test]
-    fn who_drains_leaves_everything_and_claims_nothing() {
-        let plan = plan("worker-0", &members(3)[1..], |partition| partition < 100, |_| false);
-        assert_eq!((plan.leave.len(), plan.claim.len()), (100, 0));
+    fn who_drains_leaves_everything_and_wants_nothing() {
+        let plan = plan("worker-0", &members(3)[1..], |partition| partition < 100);
+        assert_eq!((plan.leave.len(), plan.want.len()), (100, 0));
     }
 
     #[test]
     fn all_partitions_are_held_by_somebody_in_the_end() {
         let all = members(5);
-        let claimed: usize = all.iter().map(|worker| plan(worker, &all, |_| false, |_| false).claim.len()).sum();
-        assert_eq!(claimed, usize::from(PARTITIONS));
+        let wanted: usize = all.iter().map(|worker| plan(worker, &all, |_| false).want.len()).sum();
+        assert_eq!(wanted, usize::from(PARTITIONS));
     }
 
     #[test]

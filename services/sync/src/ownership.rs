@@ -47,6 +47,8 @@ pub struct Ownership {
     changed: watch::Sender<u64>,
     /// Something happened that may change who has what.
     look: Notify,
+    /// Whether a partition that is placed here is still somebody else's.
+    awaits: watch::Sender<bool>,
 }
 
 struct Held {
@@ -82,6 +84,7 @@ impl Ownership {
             interruptions: Mutex::default(),
             changed: watch::Sender::new(0),
             look: Notify::new(),
+            awaits: watch::Sender::new(false),
         }
     }
 
@@ -196,26 +199,53 @@ impl Ownership {
         }
     }
 
-    /// Hears at once of partitions that were given back, and of workers that come and go; rounds find the rest.
+    /// Hears at once of workers that come and go, and of partitions that are given back; rounds find the rest.
     async fn listen(&self, buckets: &Buckets, until: &CancellationToken) {
-        while !until.is_cancelled() {
-            if let (Ok(mut leases), Ok(mut members)) = tokio::join!(buckets.leases.watch(), buckets.members.watch()) {
-                loop {
-                    let is_news = tokio::select! {
-                        change = leases.next() => change.map(|change| change.is_given_back),
-                        change = members.next() => {
-                            change.map(|change| change.is_given_back == lock(&self.members).contains(&change.key))
-                        }
-                    };
-                    match is_news {
-                        Some(true) => self.look.notify_one(),
-                        Some(false) => {}
-                        None => break,
-                    }
+        let members = async {
+            while !until.is_cancelled() {
+                self.hear_of_members(&buckets.members).await;
+            }
+        };
+        let partitions = async {
+            while !until.is_cancelled() {
+                self.hear_of_partitions(&buckets.leases).await;
+            }
+        };
+        tokio::join!(members, partitions);
+    }
+
+    async fn hear_of_members(&self, members: &Leases) {
+        if let Ok(mut changes) = members.watch().await {
+            while let Some(change) = changes.next().await {
+                if change.is_given_back == lock(&self.members).contains(&change.key) {
+                    self.look.notify_one();
                 }
             }
-            tokio::time::sleep(self.lease / 4).await;
         }
+        tokio::time::sleep(self.lease / 4).await;
+    }
+
+    /// Listens only while a partition is awaited: every renewal of every worker is heard as well.
+    async fn hear_of_partitions(&self, leases: &Leases) {
+        let mut awaits = self.awaits.subscribe();
+        if awaits.wait_for(|awaits| *awaits).await.is_err() {
+            return;
+        }
+        if let Ok(mut changes) = leases.watch().await {
+            // What was given back before is found by looking once more.
+            self.look.notify_one();
+            loop {
+                tokio::select! {
+                    change = changes.next() => match change {
+                        Some(change) if change.is_given_back => self.look.notify_one(),
+                        Some(_) => {}
+                        None => break,
+                    },
+                    _ = awaits.wait_for(|awaits| !*awaits) => return,
+                }
+            }
+        }
+        tokio::time::sleep(self.lease / 4).await;
     }
 
     async fn round_in_time(&self, buckets: &Buckets, membership: &mut Option<Lease>) {
@@ -240,16 +270,15 @@ impl Ownership {
         let mut live: Vec<_> = buckets.members.keys().await?;
         live.sort();
         lock(&self.members).clone_from(&live);
-        let taken: HashSet<String> = buckets.leases.keys().await?.into_iter().collect();
         let held: HashSet<u16> = lock(&self.held).keys().copied().collect();
-        let plan = plan(&self.name, &live, |one| held.contains(&one), |one| taken.contains(&key_of(one)));
+        let plan = plan(&self.name, &live, |one| held.contains(&one));
         for (partition, held) in lock(&self.held).iter_mut() {
             held.is_leaving = plan.leave.contains(partition);
         }
         let before = self.partitions();
         self.give_back(&buckets.leases).await;
         self.renew(&buckets.leases).await?;
-        self.claim(&buckets.leases, plan.claim).await?;
+        self.claim(&buckets.leases, plan.want).await?;
         if self.partitions() != before || !plan.leave.is_empty() {
             self.changed.send_modify(|count| *count += 1);
         }
@@ -313,15 +342,23 @@ impl Ownership {
         futures::future::join_all(renewals).await.into_iter().collect()
     }
 
+    /// Claims what is free of what is wanted, and awaits the rest.
     async fn claim(&self, leases: &Leases, wanted: Vec<u16>) -> Result<(), Error> {
-        let claims = wanted.into_iter().map(|partition| async move {
+        let taken: HashSet<String> =
+            if wanted.is_empty() { HashSet::new() } else { leases.keys().await?.into_iter().collect() };
+        let free = wanted.iter().copied().filter(|partition| !taken.contains(&key_of(*partition)));
+        let claims = free.map(|partition| async move {
             if let Some(lease) = leases.acquire(&key_of(partition), &self.name).await? {
                 lock(&self.held).insert(partition, Held { lease, is_leaving: false });
                 changed("acquired", 1);
             }
             Ok(())
         });
-        futures::future::join_all(claims).await.into_iter().collect()
+        let claimed = futures::future::join_all(claims).await.into_iter().collect();
+        let is_held = |partition| lock(&self.held).contains_key(partition);
+        let awaits = !wanted.iter().all(is_held);
+        self.awaits.send_if_modified(|known| std::mem::replace(known, awaits) != awaits);
+        claimed
     }
 
     /// Lets go of what ran out; gives how many partitions that were.
