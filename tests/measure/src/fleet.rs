@@ -127,6 +127,27 @@ impl Fleet {
         Ok(id.to_string())
     }
 
+    /// What the worker spends while nothing happens, in CPU seconds an hour.
+    async fn idle(&self, poll: Duration) -> Result<f64, Error> {
+        let worker = self.worker()?;
+        // What the growth left to do is not counted: a whole round of polls goes by first.
+        tokio::time::sleep(poll).await;
+        let polls = self.polls();
+        let (began, before, own) =
+            (postroad_rig::clock::instant(), processor::precise(&worker)?, processor::precise("self")?);
+        tokio::time::sleep(poll).await;
+        let (size, polled) = (self.mailboxes as u64, self.polls() - polls);
+        if polled * 2 < size {
+            return Err(failed(&format!("{size} mailboxes were polled {polled} times only in a round")));
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let spent = processor::precise(&worker)?.saturating_sub(before).as_secs_f64();
+        let others = processor::precise("self")?.saturating_sub(own).as_secs_f64();
+        let share = others / (seconds * processor::cores()) * 100.0;
+        progress(&format!("{polled} polls; the fake Exchange took {share:.2} % of the machine meanwhile"));
+        Ok(spent / seconds * 3600.0)
+    }
+
     /// Delivers messages, each to another mailbox and `pause` apart, and gives how long each took to become an activity.
     async fn latencies(
         &self,
@@ -177,6 +198,51 @@ impl Fleet {
     }
 }
 
+/// What idle mailboxes cost: CPU seconds an hour of the whole worker.
+struct Idle {
+    /// Without any mailbox: what a worker costs because it is there.
+    worker: f64,
+    /// With so many mailboxes.
+    fleets: Vec<(usize, f64)>,
+}
+
+/// From how many mailboxes on their cost is to be flat.
+const FLEET: usize = 100;
+/// By how much the dearest size may cost more than the cheapest.
+const FLAT: f64 = 1.2;
+
+impl Idle {
+    /// The cost of a mailbox at each size: its share of everything, which is to be flat, and what it adds to the worker's own cost.
+    fn figures(&self, poll: Duration) -> Vec<Figure> {
+        let unit = "CPU seconds per hour";
+        let seconds = poll.as_secs();
+        let per_mailbox = |own: f64| {
+            let cost = move |(size, spent): &(usize, f64)| (*size, (spent - own) / *size as f64);
+            self.fleets.iter().map(cost).collect::<Vec<_>>()
+        };
+        let (whole, added) = (per_mailbox(0.0), per_mailbox(self.worker));
+        let mut figures = Vec::new();
+        for (size, cost) in &whole {
+            figures.push(Figure::new(format!("idle mailbox, {size} of them, polled each {seconds} s"), unit, *cost));
+        }
+        figures.push(growth(&whole, "all of it").aimed(Target::AtMost(FLAT)));
+        figures.push(Figure::new("the worker's own part of it, without any mailbox", unit, self.worker));
+        for (size, cost) in added.iter().filter(|(size, _)| *size >= FLEET) {
+            figures.push(Figure::new(format!("the mailbox's part of it, {size} of them"), unit, *cost));
+        }
+        figures.push(growth(&added, "the mailbox's part"));
+        figures
+    }
+}
+
+/// The dearest size by the cheapest.
+fn growth(costs: &[(usize, f64)], what: &str) -> Figure {
+    let costs = costs.iter().filter(|(size, _)| *size >= FLEET);
+    let (cheapest, dearest) =
+        costs.fold((f64::INFINITY, 0.0_f64), |(least, most), (_, cost)| (least.min(*cost), most.max(*cost)));
+    Figure::new(format!("idle mailbox, dearest size by cheapest from {FLEET} on, {what}"), "times", dearest / cheapest)
+}
+
 /// The figures of idle mailboxes and of latency.
 pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
     let most = plan.sizes.last().copied().unwrap_or_default();
@@ -184,35 +250,14 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
         Options { poll: plan.poll, idle_poll: plan.poll, lease: Duration::from_secs(15), ..Options::default() };
     let mut fleet = Box::pin(Fleet::open(most, options)).await?;
     let mut figures = Vec::new();
-    let (mut memory, mut fewer) = (HashMap::new(), None);
+    progress("no mailbox, idle for a while");
+    let mut idle = Idle { worker: fleet.idle(plan.poll).await?, fleets: Vec::new() };
+    let mut memory = HashMap::new();
     for size in &plan.sizes {
         progress(&format!("{size} mailboxes, idle for a while"));
         fleet.grow(*size).await?;
-        let worker = fleet.worker()?;
-        // What the growth left to do is not counted: a whole round of polls goes by first.
-        tokio::time::sleep(plan.poll).await;
-        let polls = fleet.polls();
-        let (began, before, own) =
-            (postroad_rig::clock::instant(), processor::precise(&worker)?, processor::precise("self")?);
-        tokio::time::sleep(plan.poll).await;
-        let polled = fleet.polls() - polls;
-        if polled * 2 < *size as u64 {
-            return Err(failed(&format!("{size} mailboxes were polled {polled} times only in a round")));
-        }
-        let hours = began.elapsed().as_secs_f64() / 3600.0;
-        let spent = processor::precise(&worker)?.saturating_sub(before).as_secs_f64();
-        let others = processor::precise("self")?.saturating_sub(own).as_secs_f64();
-        memory.insert(*size, processor::resident(&worker)?);
-        let share = others / (began.elapsed().as_secs_f64() * processor::cores()) * 100.0;
-        progress(&format!("{polled} polls; the fake Exchange took {share:.2} % of the machine meanwhile"));
-        let cost = spent / hours / *size as f64;
-        let name = format!("idle mailbox, {size} of them, polled each {} s", plan.poll.as_secs());
-        let figure = Figure::new(name, "CPU seconds per hour", cost);
-        figures.push(match fewer {
-            None => figure,
-            Some(first) => figure.beside("with fewer", first).aimed(Target::RatioAtMost(1.2)),
-        });
-        fewer = Some(cost);
+        idle.fleets.push((*size, fleet.idle(plan.poll).await?));
+        memory.insert(*size, processor::resident(&fleet.worker()?)?);
         if plan.latency.contains(size) {
             progress("mail arrives");
             let found =
@@ -224,6 +269,7 @@ pub async fn measure(plan: &Plan) -> Result<Vec<Figure>, Error> {
             figures.extend(percentiles(&format!("arrival to CRM, stream cut, {size} mailboxes"), &found, None));
         }
     }
+    figures.splice(0..0, idle.figures(plan.poll));
     let (few, many) = plan.memory;
     if let (Some(small), Some(large)) = (memory.get(&few), memory.get(&many)) {
         let slope = (*large as f64 - *small as f64) / (many - few) as f64 / 1024.0;
@@ -241,4 +287,21 @@ fn percentiles(name: &str, sorted: &[Duration], aim: Option<Target>) -> Vec<Figu
     let figure = |what: &str, share: f64| Figure::new(format!("{name}, {what}"), "ms", at(share));
     let p99 = figure("p99", 0.99);
     vec![figure("p50", 0.5), if let Some(aim) = aim { p99.aimed(aim) } else { p99 }, figure("max", 1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_that_falls_is_not_flat_either() {
+        let is_flat = |worker: f64, fleets: &[(usize, f64)]| {
+            let figures = Idle { worker, fleets: fleets.to_vec() }.figures(Duration::from_secs(60));
+            figures.iter().find_map(|figure| figure.is_met)
+        };
+        assert_eq!(is_flat(0.0, &[(100, 1.1), (1000, 10.0)]), Some(true));
+        assert_eq!(is_flat(1.0, &[(100, 2.0), (1000, 11.0)]), Some(false), "the worker's own part counts");
+        assert_eq!(is_flat(0.0, &[(100, 1.0), (1000, 13.0)]), Some(false));
+        assert_eq!(is_flat(0.0, &[(10, 9.0), (100, 1.0), (1000, 10.0)]), Some(true), "ten are no fleet");
+    }
 }

@@ -20,9 +20,9 @@ use crate::figure::Figure;
 
 const HELP: &str = "\
 Each figure stands beside its baseline from the same run, where there is one: a bare HTTP client that sends the same requests over \
-the same kind of connections and reads nothing of the answers; plain JetStream publishes; a replay; a lease. Of Postroad the sync role's \
-processor time is counted. What the fake Exchange takes of the machine is told meanwhile, on standard error. All of it takes half an \
-hour, mostly waiting for idle mailboxes to be idle.
+as many connections of the same kind, inflates the answers and reads nothing of them; plain JetStream publishes; a replay; a lease. Of \
+Postroad the sync role's processor time is counted. What the fake Exchange takes of the machine is told meanwhile, on standard error. \
+All of it takes half an hour, mostly waiting for idle mailboxes to be idle.
 
 Examples:
   cargo measure
@@ -138,7 +138,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Error> {
     if wants(Part::Fleet) {
         let plan = if is_quick {
             let (sizes, latency) = (vec![100, 1000], vec![1000]);
-            fleet::Plan { sizes, latency, messages: 100, cuts: 3, poll: Duration::from_secs(10), memory: (100, 1000) }
+            fleet::Plan { sizes, latency, messages: 100, cuts: 3, poll: Duration::from_secs(15), memory: (100, 1000) }
         } else {
             let (sizes, latency) = (vec![10, 100, 1000, 10_000, 50_000], vec![10, 10_000]);
             fleet::Plan {
