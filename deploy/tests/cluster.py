@@ -76,11 +76,14 @@ class State:
 def up():
     FOLDER.mkdir(parents=True, exist_ok=True)
     state = State()
-    # A subnet that no network has yet.
-    taken = podman("network", "ls", "--format", "{{.Name}}").stdout
-    number = next(number for number in range(60, 250) if f"postroad-test-{number}" not in taken)
-    name = f"postroad-test-{number}"
-    podman("network", "create", "--subnet", f"10.89.{number}.0/24", name)
+    # A subnet that nobody on this machine has yet.
+    for number in range(60, 250):
+        name = f"postroad-test-{number}"
+        made = podman("network", "create", "--subnet", f"10.89.{number}.0/24", name, check=False)
+        if made.returncode == 0:
+            break
+    else:
+        sys.exit(f"no network can be made:\n{made.stdout}{made.stderr}")
     state.data["network"], state.data["subnet"] = name, f"10.89.{number}"
     state.save()
     return state
@@ -92,7 +95,8 @@ def down():
         remove(state, pod, grace=0)
     if "network" in state.data:
         podman("network", "rm", "--force", state.data["network"], check=False)
-    state.save()
+    # The next one starts with nothing.
+    state.file.unlink(missing_ok=True)
 
 
 # --- pods

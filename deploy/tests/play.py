@@ -7,6 +7,8 @@ From the chart to the running main job, by the commands of the README's section 
 with the feature `next-version`: what it writes into the journal of a mailbox, the image before it cannot read. POSTROAD is a program for the first
 image; without one that is built as the README says.
 
+Then the value sets with a NATS that exists already (`outside.py`), by the same commands.
+
 Where podman or buildah is missing or cannot run a container, it says so loudly and ends with 0.
 """
 
@@ -24,11 +26,14 @@ import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import outside
 import rendering
 
 TESTS, ROOT = rendering.TESTS, rendering.ROOT
 MAILBOXES = ("ada@contoso.example", "ben@contoso.example")
 PORTS = (7401, 7402, 7403, 7404, 7405)
+# The image is there already.
+BUILT = {"deploy/image/build postroad:0.1.0": "true"}
 
 began = time.monotonic()
 
@@ -44,15 +49,17 @@ def main(mockex, nats_server, following, postroad=None):
         return
     rendering.tools()
     with tempfile.TemporaryDirectory(prefix="postroad-cluster-") as folder:
-        os.environ["POSTROAD_CLUSTER"] = folder
+        folder = pathlib.Path(folder)
+        os.environ["POSTROAD_CLUSTER"] = str(folder)
         import cluster
 
-        images(mockex, nats_server, following, postroad)
-        state = cluster.up()
-        try:
-            journey(cluster, state, pathlib.Path(folder))
-        finally:
-            cluster.down()
+        programs = images(mockex, nats_server, following, postroad, folder)
+        built = BUILT if postroad else {}
+        with scene(cluster, folder / "own", programs) as (shell, post):
+            own_nats(cluster, shell, post, built)
+        for values, users in outside.USERS.items():
+            with scene(cluster, folder / values, programs) as (shell, post):
+                outside_nats(cluster, shell, post, values, users)
 
 
 def unable():
@@ -72,19 +79,18 @@ def unable():
     return None
 
 
-def images(mockex, nats_server, following, postroad):
+def images(mockex, nats_server, following, postroad, folder):
+    """Makes the images; gives the folder in which the program for the command line is, or will be once the README's commands have run."""
     programs = [("mockex", mockex, "localhost/mockex:test", TESTS / "Containerfile"), ("nats-server", nats_server, "localhost/nats:2.15.1", TESTS / "Containerfile")]
     programs.append(("postroad", following, "postroad:next", TESTS / "../image/Containerfile"))
     if postroad:
         programs.append(("postroad", postroad, "postroad:0.1.0", TESTS / "../image/Containerfile"))
-    with tempfile.TemporaryDirectory() as folder:
-        for name, program, tag, containerfile in programs:
-            subprocess.run([TESTS / "../image/assemble", program, name, f"{folder}/root"], check=True)
-            subprocess.run([TESTS / "../image/pack", f"{folder}/root", tag, containerfile], check=True, stdout=subprocess.DEVNULL)
+    for name, program, tag, containerfile in programs:
+        root = folder / f"image-{tag.rpartition(':')[2]}"
+        subprocess.run([TESTS / "../image/assemble", program, name, root], check=True)
+        subprocess.run([TESTS / "../image/pack", root, tag, containerfile], check=True, stdout=subprocess.DEVNULL)
     closed(following)
-    if postroad:
-        # What `deploy/image/build` leaves, for the shell that runs the README.
-        os.environ["POSTROAD_IMAGE_BUILT"] = "1"
+    return folder / "image-0.1.0/usr/bin" if postroad else ROOT / "target/image/root/usr/bin"
 
 
 def closed(program):
@@ -101,51 +107,85 @@ def closed(program):
     assert shell.returncode != 0 and "no such file" in shell.stderr, f"the image has a shell: {shell}"
 
 
-def journey(cluster, state, folder):
-    exchange = f"{state.data['subnet']}.10"
-    manifests = list(cluster.yaml.safe_load_all((TESTS / "mockex.yaml").read_text()))
-    state.objects["ConfigMap/mockex"] = manifests[0]
-    cluster.play(state, "mockex", {"metadata": manifests[1]["metadata"], "spec": manifests[1]["spec"]}, [], "mockex", exchange)
-    control = f"http://{exchange}:8080"
-    cluster.eventually(30, lambda: cluster.logs("mockex", "mockex"), lambda: reached(control))
-    site = folder / "site"
-    site.mkdir()
-    (site / "deploy").symlink_to(ROOT / "deploy")
-    ready = json.loads(cluster.podman("logs", "mockex-mockex").stdout.splitlines()[0])
-    cluster.podman("cp", f"mockex-mockex:{ready['authority_file']}", site / "exchange-authority.pem")
-    (site / "site.yaml").write_text((TESTS / "played.yaml").read_text().replace("EXCHANGE", exchange))
-    (site / "exchange.password").write_text("Pass-word1")
-    (site / "people.csv").write_text("kind,name,addresses\n" + "".join(f"user,{address.split('@')[0]},{address}\n" for address in MAILBOXES))
+@contextlib.contextmanager
+def scene(cluster, site, programs):
+    """A cluster with the fake Exchange and nothing else, and a site's files: gives a shell there, and the post."""
+    cluster.eventually(10, f"the ports {PORTS} are free", lambda: not any(open_port(port) for port in PORTS))
+    state = cluster.up()
+    try:
+        exchange = f"{state.data['subnet']}.10"
+        manifests = list(cluster.yaml.safe_load_all((TESTS / "mockex.yaml").read_text()))
+        state.objects["ConfigMap/mockex"] = manifests[0]
+        cluster.play(state, "mockex", {"metadata": manifests[1]["metadata"], "spec": manifests[1]["spec"]}, [], "mockex", exchange)
+        control = f"http://{exchange}:8080"
+        cluster.eventually(30, lambda: cluster.logs("mockex", "mockex"), lambda: reached(control))
+        site.mkdir()
+        (site / "deploy").symlink_to(ROOT / "deploy")
+        ready = json.loads(cluster.podman("logs", "mockex-mockex").stdout.splitlines()[0])
+        cluster.podman("cp", f"mockex-mockex:{ready['authority_file']}", site / "exchange-authority.pem")
+        (site / "site.yaml").write_text((TESTS / "played.yaml").read_text().replace("EXCHANGE", exchange))
+        (site / "exchange.password").write_text("Pass-word1")
+        (site / "people.csv").write_text("kind,name,addresses\n" + "".join(f"user,{address.split('@')[0]},{address}\n" for address in MAILBOXES))
+        with Shell(site, programs) as shell:
+            yield shell, Post(control)
+    finally:
+        cluster.down()
 
-    with Shell(site) as shell:
-        for block in blocks("## On Kubernetes"):
-            # The image is there already.
-            if os.environ.get("POSTROAD_IMAGE_BUILT"):
-                block = "\n".join(line for line in block.splitlines() if not line.startswith("deploy/image/build"))
-            shell.run(block)
-            if "port-forward" in block:
-                cluster.eventually(30, "the forwarded ports answer", lambda: all(open_port(port) for port in PORTS))
-        say("the README's commands have run")
 
-        post = Post(control)
-        for _ in range(20):
-            post.deliver()
-        arrived(shell, post, 60)
-        say(f"{post.count} messages are in the CRM, each once")
+def own_nats(cluster, shell, post, otherwise):
+    """The chart with the NATS that comes along: installed, and upgraded while mail flows."""
+    install(cluster, shell, otherwise)
+    mail(shell, post, 20)
 
-        for pod in cluster.State().pods.values():
-            ports = {port["name"]: port["containerPort"] for port in pod["template"]["spec"]["containers"][0].get("ports", [])}
-            if "metrics" in ports:
-                url = f"http://{pod['address']}:{ports['metrics']}/metrics"
-                cluster.eventually(20, f"{pod['workload']} tells figures at {url}", lambda: b"postroad_" in fetched(url))
+    for pod in cluster.State().pods.values():
+        ports = {port["name"]: port["containerPort"] for port in pod["template"]["spec"]["containers"][0].get("ports", [])}
+        if "metrics" in ports:
+            url = f"http://{pod['address']}:{ports['metrics']}/metrics"
+            cluster.eventually(20, f"{pod['workload']} tells figures at {url}", lambda: b"postroad_" in fetched(url))
 
-        # Mail flows while every role is replaced, by one that writes what the others cannot read.
-        with post.flowing():
-            shell.run("helm upgrade postroad deploy/helm/postroad --namespace postroad --reuse-values --set image.tag=next")
-        arrived(shell, post, 120)
-        say(f"upgraded; {post.count} messages are in the CRM, each once")
-        for mailbox in MAILBOXES:
-            shell.run(f"postroad mailbox audit {mailbox}")
+    # Mail flows while every role is replaced, by one that writes what the others cannot read.
+    with post.flowing():
+        shell.run("helm upgrade postroad deploy/helm/postroad --namespace postroad --reuse-values --set image.tag=next")
+    arrived(shell, post, 120)
+    say(f"upgraded; {post.count} messages are in the CRM, each once")
+    for mailbox in MAILBOXES:
+        shell.run(f"postroad mailbox audit {mailbox}")
+
+
+def outside_nats(cluster, shell, post, values, users):
+    """The chart with a value set that names a NATS: no other is made, and that one has it all."""
+    say(f"an existing NATS, by the value set {values}")
+    known = users(shell)
+    address = outside.start(cluster, shell.site)
+    install(cluster, shell, BUILT | {
+        "--values site.yaml": f"--values deploy/tests/values/{values}.yaml --values site.yaml {known.values}",
+        "postroad-operator-tls": known.operator,
+    })
+    mail(shell, post, 6)
+    assert not any(key.startswith("StatefulSet/") for key in cluster.State().objects), "the chart made a NATS of its own"
+    outside.served(cluster, address, known)
+    say(f"{values}: the NATS that exists holds the journal, and knows {', '.join(known.names)}")
+
+
+def install(cluster, shell, otherwise):
+    """Runs the commands of the README, with some words otherwise."""
+    commands = blocks("## On Kubernetes")
+    for word in otherwise:
+        assert any(word in block for block in commands), f"the README does not say {word}"
+    for block in commands:
+        for word, other in otherwise.items():
+            block = block.replace(word, other)
+        shell.run(block)
+        if "port-forward" in block:
+            cluster.eventually(30, "the forwarded ports answer", lambda: all(open_port(port) for port in PORTS))
+    say("the README's commands have run")
+
+
+def mail(shell, post, count):
+    for _ in range(count):
+        post.deliver()
+    arrived(shell, post, 60)
+    say(f"{post.count} messages are in the CRM, each once")
 
 
 def reached(url):
@@ -186,9 +226,9 @@ def blocks(heading):
 class Shell:
     """One bash for all commands, as a person has."""
 
-    def __init__(self, site):
-        path = f"{TESTS / 'bin'}:{ROOT / 'target/image/root/usr/bin'}:{os.environ['PATH']}"
-        self.site, self.environment = site, {**os.environ, "PATH": path}
+    def __init__(self, site, programs):
+        self.site = site
+        self.environment = {**os.environ, "PATH": f"{TESTS / 'bin'}:{programs}:{os.environ['PATH']}"}
 
     def __enter__(self):
         self.process = subprocess.Popen(["bash", "-euo", "pipefail"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -237,7 +277,11 @@ class Post:
         mailbox = MAILBOXES[self.count % len(MAILBOXES)]
         letter = {"mailbox": mailbox, "from": "Gus <gus@fabrikam.example>", "to": [mailbox], "subject": f"Letter {self.count}", "text": "Hello", "message_id": self.id(self.count)}
         request = urllib.request.Request(f"{self.control}/messages", json.dumps(letter).encode(), {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=10).close()
+        try:
+            urllib.request.urlopen(request, timeout=15).close()
+        except TimeoutError:
+            # An answer can get lost on a machine whose networks change. A second copy has the same id: it has to be the same activity.
+            urllib.request.urlopen(request, timeout=15).close()
         self.count += 1
 
     @staticmethod
@@ -246,11 +290,14 @@ class Post:
 
     @contextlib.contextmanager
     def flowing(self):
-        over = threading.Event()
+        over, failures = threading.Event(), []
 
         def flow():
-            while not over.wait(0.2):
-                self.deliver()
+            try:
+                while not over.wait(0.2):
+                    self.deliver()
+            except OSError as error:
+                failures.append(error)
 
         thread = threading.Thread(target=flow)
         thread.start()
@@ -259,6 +306,8 @@ class Post:
         finally:
             over.set()
             thread.join()
+        # Else nothing flowed for a part of the time.
+        assert not failures, f"the fake Exchange took no mail: {failures}"
 
 
 def message_id(activity):
