@@ -22,6 +22,7 @@ KUBERNETES = ("1.27", "1.37")
 FOREIGN = {"Certificate", "Issuer", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
 # Which of them each value set has.
 FOREIGN_IN = {
+    "closed": set(),
     "credentials": {"Certificate", "Issuer"},
     "defaults": set(),
     "existing": set(),
@@ -53,6 +54,7 @@ def main(postroad):
     if not rendering.OFFICIAL:
         print("NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered")
     permissions(postroad)
+    dependency()
     with tempfile.TemporaryDirectory() as folder:
         copy = rendering.chart(folder)
         sets = sorted((TESTS / "values").glob("*.yaml"))
@@ -60,6 +62,8 @@ def main(postroad):
         for values in sets:
             print(f"--- {values.stem}")
             rendered(copy, values, pathlib.Path(folder), postroad)
+            notes(copy, values)
+        jobs(copy)
         for values in sorted((TESTS / "refused").glob("*.yaml")):
             refused(copy, values)
     if failures:
@@ -80,6 +84,39 @@ def permissions(postroad):
         for user in account["users"]
     }
     check(found == wanted, "the users of NATS in values.yaml are not those of `postroad nats permissions`: run deploy/helm/permissions POSTROAD")
+
+
+def dependency():
+    """The NATS that comes along is one that Postroad takes: the official chart's version is that of its NATS."""
+    import yaml
+
+    wanted = yaml.safe_load((rendering.CHART / "Chart.yaml").read_text())["dependencies"][0]["version"]
+    oldest = re.search(r"OLDEST: \(u32, u32\) = \((\d+), (\d+)\);", (rendering.ROOT / "services/journal/src/jetstream.rs").read_text())
+    found = re.fullmatch(r"~(\d+)\.(\d+)\.\d+", wanted)
+    check(found and oldest and [int(part) for part in found.groups()] >= [int(part) for part in oldest.groups()], f"NATS {wanted} is too old for Postroad")
+
+
+def jobs(copy):
+    """What prepares NATS is another job whenever it is otherwise: Kubernetes refuses to change one, and with it the upgrade."""
+    specs = {}
+    for options in ("", "log=debug", "image.pullSecrets={registry}", "image.tag=next", "hostAliases[0].ip=192.0.2.1", "config.sync.lease_ms=20000", "tls.mode=certManager"):
+        manifests, _ = template(copy, TESTS / "values/defaults.yaml", *(["--set", options] if options else []))
+        job = next(manifest for manifest in manifests if manifest["kind"] == "Job")
+        known = specs.setdefault(job["metadata"]["name"], job["spec"])
+        check(known == job["spec"], f"with {options} the job {job['metadata']['name']} would have to be changed")
+
+
+def notes(copy, values):
+    """What helm says after an installation names what is there."""
+    try:
+        text = helm("install", "postroad", copy, "--namespace", "postroad", "--dry-run=client", "--values", values)
+    except Refused as refusal:
+        return check(False, f"{values.stem}: {refusal}")
+    manifests, said = text.split("\nNOTES:\n")
+    check("<no value>" not in said and "<nil>" not in said, f"{values.stem}: the notes lack a value")
+    for kind, name in re.findall(r"(svc/|get secret )(\S+)", said):
+        there = f"name: {name}\n" in manifests or f"secretName: {name}\n" in manifests
+        check(there, f"{values.stem}: the notes name {kind}{name}, which is not there")
 
 
 def rendered(copy, values, folder, postroad):
@@ -191,10 +228,22 @@ def whole(manifests, name):
     check(deployments["crm"]["spec"]["strategy"]["type"] == "Recreate", f"{name}: two crm at a time")
     budgets = [manifest for manifest in manifests if manifest["kind"] == "PodDisruptionBudget"]
     check(len(budgets) >= len(ROLES), f"{name}: a disruption budget for each role")
+    check(all(budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow" for budget in budgets if budget["metadata"]["labels"]["app.kubernetes.io/name"] == "postroad"),
+          f"{name}: a pod that does not work keeps a node")
+    sealing = named.get(("Secret", f"{deployments['sync']['metadata']['name'].removesuffix('-sync')}-sealing"))
+    check(sealing is None or sealing.get("immutable") is True, f"{name}: the sealing key can be overwritten")
+    for policy in (manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"):
+        for way, peers in (("ingress", "from"), ("egress", "to")):
+            for rule in policy["spec"].get(way) or []:
+                check(rule.get(peers) and rule.get("ports"), f"{name}: {policy['metadata']['name']} lets everybody through: {rule}")
     check(not any(manifest["kind"] in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding") for manifest in manifests), f"{name}: rights at the Kubernetes API")
     scalers = [manifest["kind"] for manifest in manifests if manifest["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
     wanted = {"production": ["ScaledObject"], "scaled": ["HorizontalPodAutoscaler"]}.get(name, [])
     check(scalers == wanted, f"{name}: scaled by {scalers}")
+    for scaler in (manifest["spec"] for manifest in manifests if manifest["kind"] in wanted):
+        # KEDA's own cooldownPeriod counts on the way to none only.
+        behavior = scaler.get("behavior") or scaler["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        check(behavior["scaleDown"]["stabilizationWindowSeconds"] == 300, f"{name}: a moment without load has mailboxes handed over")
     check(("replicas" in deployments["sync"]["spec"]) == (not wanted), f"{name}: the scaler and the deployment both say how many workers")
     nats = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap" and "nats.conf" in manifest["data"]]
     for manifest in nats:
@@ -204,6 +253,9 @@ def whole(manifests, name):
         check(any("alert" in rule for rule in alerts), "the rules for alerts are in the chart")
         boards = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap" and manifest["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
         check(boards and all("title" in json.loads(text) for board in boards for text in board["data"].values()), "the dashboards are in the chart")
+    if name == "closed":
+        ports = {port["port"] for rule in named[("NetworkPolicy", "postroad-common")]["spec"]["egress"] for port in rule["ports"]}
+        check(ports == {4333, 8333}, f"NATS is let through on {ports}, not on the ports of its URLs")
     if name == "defaults":
         check(named[("StatefulSet", "postroad-nats")]["spec"]["replicas"] == 3, "three servers of NATS by default")
 
