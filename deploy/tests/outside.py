@@ -40,7 +40,7 @@ def by_certificates(shell):
     for name, dns in people.items():
         secret(shell, f"tls-{name}", authority.issue(dns))
     shell.run("postroad key new --out sealing.key; postroad key new --out sealing-1.key")
-    shell.run("kubectl create secret generic postroad-key --namespace postroad --from-file=sealing.key=sealing.key --from-file=sealing-1.key=sealing-1.key")
+    shell.run("kubectl create secret generic postroad-key --namespace postroad --from-file=sealing.key --from-file=sealing-1.key")
     shell.run("postroad nats permissions --conf > permissions.conf")
     # NATS has another authority than the roles, which it tells by theirs.
     tls(shell, "verify_and_map: true", authority.certificate)
@@ -69,7 +69,7 @@ def by_credentials(shell):
         f"-----BEGIN NATS USER JWT-----\n{claims}\n------END NATS USER JWT------\n\n"
         f"-----BEGIN USER NKEY SEED-----\n{user.seed()}\n------END USER NKEY SEED------\n"
     )
-    shell.run("kubectl create secret generic postroad-nats-credentials --namespace postroad --from-file=nats.creds=nats.creds")
+    shell.run("kubectl create secret generic postroad-nats-credentials --namespace postroad --from-file=nats.creds")
     values = f"--set tls.mode=generated --set externalNats.authority.existingSecret=nats-authority {ONE_SERVER}"
     return Known(values, "postroad-operator-tls", [user.public])
 
@@ -85,13 +85,13 @@ def tls(shell, more, clients=None):
     if clients:
         (files / "ca.crt").write_text(clients.read_text())
     secret(shell, "outside-nats-tls", files)
-    shell.run(f"kubectl create secret generic nats-authority --namespace postroad --from-file=ca.crt={authority.certificate}")
+    shell.run(f"kubectl create secret generic nats-authority --namespace postroad --from-file=ca.crt={authority.certificate.relative_to(shell.site)}")
     verified = "ca_file: /etc/nats-tls/ca.crt" if clients else ""
     (shell.site / "users.conf").write_text(f"tls {{ cert_file: /etc/nats-tls/tls.crt, key_file: /etc/nats-tls/tls.key, timeout: 5\n{verified}\n{more} }}\n")
 
 
 def secret(shell, name, files):
-    parts = " ".join(f"--from-file={file}={files / file}" for file in ("tls.crt", "tls.key", "ca.crt"))
+    parts = " ".join(f"--from-file={files.relative_to(shell.site)}/{file}" for file in ("tls.crt", "tls.key", "ca.crt"))
     shell.run(f"kubectl create secret generic {name} --namespace postroad {parts}")
 
 
@@ -110,7 +110,7 @@ def served(cluster, address, known):
     """That server has the journal, and these users are connected to it, by TLS."""
     accounts = asked(address, "jsz?accounts=1&streams=1")["account_details"]
     streams = {stream["name"]: stream["state"]["messages"] for account in accounts for stream in account.get("stream_detail", [])}
-    assert streams.get("JOURNAL", 0) > 0, f"the journal is not in the NATS that exists: {streams}"
+    assert sum(count for name, count in streams.items() if name.startswith("JOURNAL")) > 0, f"the journal is not in the NATS that exists: {streams}"
     connections = lambda: asked(address, "connz?auth=1")["connections"]
     wanted = set(known.names)
     who = lambda: sorted({connection.get("authorized_user", connection.get("nkey", "")) for connection in connections()})

@@ -80,7 +80,7 @@ def unable():
 
 
 def images(mockex, nats_server, following, postroad, folder):
-    """Makes the images; gives the folder in which the program for the command line is, or will be once the README's commands have run."""
+    """Makes the images; gives the folder in which the program for the command line is, or will be once the image is built."""
     programs = [("mockex", mockex, "localhost/mockex:test", TESTS / "Containerfile"), ("nats-server", nats_server, "localhost/nats:2.15.1", TESTS / "Containerfile")]
     programs.append(("postroad", following, "postroad:next", TESTS / "../image/Containerfile"))
     if postroad:
@@ -120,7 +120,8 @@ def scene(cluster, site, programs):
         control = f"http://{exchange}:8080"
         cluster.eventually(30, lambda: cluster.logs("mockex", "mockex"), lambda: reached(control))
         site.mkdir()
-        (site / "deploy").symlink_to(ROOT / "deploy")
+        for name in ("deploy", "target"):
+            (site / name).symlink_to(ROOT / name)
         ready = json.loads(cluster.podman("logs", "mockex-mockex").stdout.splitlines()[0])
         cluster.podman("cp", f"mockex-mockex:{ready['authority_file']}", site / "exchange-authority.pem")
         (site / "site.yaml").write_text((TESTS / "played.yaml").read_text().replace("EXCHANGE", exchange))
