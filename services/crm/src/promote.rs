@@ -173,7 +173,8 @@ async fn create_sender(
             store.reached(saved.map_err(Error::Journal)?.sequence).await;
             // The journal decides: an erasure that comes after this look sees the record.
             if is_sender_erased(journal, &address, email, now).await? {
-                let deleted = journal.execute::<record::Rules>(sender.id, actor, &record::Command::Delete, |_| ()).await;
+                let deleted =
+                    journal.execute::<record::Rules>(sender.id, actor, &record::Command::Delete, |_| ()).await;
                 return match deleted {
                     Ok(_) | Err(ExecuteError::Refused(_)) => Ok(false),
                     Err(error) => Err(Error::Journal(error)),

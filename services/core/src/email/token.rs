@@ -132,7 +132,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_numbers_of_a_token_are_those_that_it_was_given_with(user in 0_u64..1000, counter in 0_u64..5000, base in 0_u32..3) {
+        fn the_numbers_of_a_token_are_those_that_it_was_given_with(
+            user in 0_u64..1000, counter in 0_u64..5000, base in 0_u32..3,
+        ) {
             let settings = TokenSettings { base, ..settings() };
             let expected = (user + u64::from(base) < 1000).then_some((user, counter % 1000));
             prop_assert_eq!(numbers(&token(user, counter, &settings), &settings), expected);

@@ -160,7 +160,11 @@ pub struct KeyMemory {
 impl KeyMemory {
     /// Makes a key as old as that.
     pub fn date(&self, email: Uuid, since: Timestamp) {
-        self.look(|keys, _| keys.entry(email).and_modify(|held| held.since = since));
+        self.look(|keys, _| {
+            if let Some(held) = keys.get_mut(&email) {
+                held.since = since;
+            }
+        });
     }
 
     fn look<T>(&self, look: impl FnOnce(&mut HashMap<Uuid, Held>, u64) -> T) -> T {

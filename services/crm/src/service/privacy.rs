@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{
     Stream, StreamExt as _,
+    future::join_all,
     stream::{self, BoxStream},
 };
 use postroad_core::{
@@ -92,17 +93,14 @@ pub async fn reseal(
 ) -> Result<BoxStream<'static, Result<ResealContentKeysResponse, Status>>, Status> {
     let emails = contents.emails().await.map_err(|error| unavailable(&error))?.chunks(STEP);
     let begun = (contents, emails, ResealContentKeysResponse::default(), BTreeMap::<Code, Report>::new(), true);
-    let told = stream::try_unfold(begun, async |(contents, mut emails, mut told, mut faults, is_first)| {
+    let told = stream::try_unfold(begun, move |(contents, mut emails, mut told, mut faults, is_first)| async move {
         let Some(chunk) = emails.next().await else {
             // One answer at least.
             return Ok(is_first.then(|| (told.clone(), (contents, emails, told, faults, false))));
         };
-        let emails_of_chunk: Result<Vec<_>, _> = chunk.into_iter().collect();
-        let each = emails_of_chunk.map_err(|error| unavailable(&error))?.into_iter().map(async |email| match dry_run {
-            true => contents.is_under_former(email).await,
-            false => contents.reseal(email).await,
-        });
-        for changed in futures::future::join_all(each).await {
+        let ids: Result<Vec<_>, _> = chunk.into_iter().collect();
+        let ids = ids.map_err(|error| unavailable(&error))?;
+        for changed in join_all(ids.into_iter().map(|id| look(&contents, id, dry_run))).await {
             told.done += 1;
             match changed {
                 Ok(true) => told.changed += 1,
@@ -119,4 +117,8 @@ pub async fn reseal(
         Ok(Some((told.clone(), (contents, emails, told, faults, false))))
     });
     Ok(told.boxed())
+}
+
+async fn look(contents: &Contents, email: Uuid, dry_run: bool) -> Result<bool, content::Error> {
+    if dry_run { contents.is_under_former(email).await } else { contents.reseal(email).await }
 }

@@ -13,10 +13,10 @@ use postroad_crm::{
 };
 use postroad_journal::Journal;
 use postroad_proto::crm::v1::{
-    Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest, ListRecordsRequest, MatchEmailRequest, Omission, Party,
-    PartyRole, PromoteEmailRequest, PromoteHeader, ReadContentRequest, Record, RecordKind, SaveRecordRequest,
-    SearchEmailsRequest, crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer,
-    promote_email_request::Part,
+    Attachment, Content, CorrelationMethod, Email, EmailDirection, EmailSource, GetEmailRequest, GetRecordRequest,
+    ListRecordsRequest, MatchEmailRequest, Omission, Party, PartyRole, PromoteEmailRequest, PromoteHeader,
+    ReadContentRequest, Record, RecordKind, SaveRecordRequest, SearchEmailsRequest,
+    crm_service_client::CrmServiceClient, crm_service_server::CrmServiceServer, promote_email_request::Part,
 };
 use postroad_rig::{Channels, Role, Tasks, config::Endpoints};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,8 @@ async fn crm_with(contents: Contents) -> Crm {
     tasks.spawn("view", Arc::clone(&store).follow(journal.clone(), shutdown.clone()));
     store.caught_up().await;
     let eraser = Eraser::new(journal.clone(), Arc::clone(&store), contents.clone());
-    let service = Service::new(journal.clone(), Arc::clone(&store), contents.clone(), limits(), CancellationToken::new());
+    let service =
+        Service::new(journal.clone(), Arc::clone(&store), contents.clone(), limits(), CancellationToken::new());
     let server = CrmServiceServer::new(service);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -153,11 +153,7 @@ fn judge<'a>(keyring: &Keyring, held: impl Iterator<Item = &'a Held>) -> Check {
         let found = format!("the keys open {opened} passwords");
         return match former {
             0 => Check::well(PASSWORDS, format!("{found}, none of them sealed with a former key")),
-            _ => Check::warning(
-                PASSWORDS,
-                format!("{found}; {former} of them are sealed with a former key"),
-                RESEAL,
-            ),
+            _ => Check::warning(PASSWORDS, format!("{found}; {former} of them are sealed with a former key"), RESEAL),
         };
     };
     let lines = closed.iter().map(|(error, (_, whose))| format!("{}: {error}", whose.join(", ")));
