@@ -68,7 +68,8 @@ mod tests {
         assert_eq!(streams, ["JOURNAL", "JOURNAL_CRM", "JOURNAL_NAMES", "JOURNAL_NOTIFICATIONS"]);
         let mut kinds: Vec<_> = Part::ALL.into_iter().flat_map(Part::kinds).map(Kind::token).collect();
         let mut all = Kind::ALL.map(Kind::token);
-        (kinds.sort(), all.sort());
+        kinds.sort();
+        all.sort();
         assert_eq!(kinds, all);
         assert_eq!(Part::Mailboxes.subjects(), ["journal.profile.*", "journal.mailbox.*"]);
     }

@@ -233,7 +233,6 @@ async fn each_part_counts_for_itself_and_who_follows_several_gets_all_of_each_in
 }
 
 /// So many commits: names and records, each as they came; and whether it was told that it is all.
-#[expect(clippy::type_complexity, reason = "a test")]
 async fn sorted(
     follower: &mut (impl futures::Stream<Item = Followed> + Unpin),
     commits: usize,

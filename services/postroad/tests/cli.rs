@@ -320,3 +320,17 @@ async fn a_key_that_does_not_open_what_was_sealed_is_found_by_the_doctor() {
         assert_eq!((&check["state"], &check["code"]), (&state.into(), &code), "{checks}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_of_the_former_layout_is_found_by_the_doctor() {
+    let nats = stage::Nats::start(stage::nats::Options::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let subjects = vec!["journal.>".to_owned()];
+    let config = async_nats::jetstream::stream::Config { name: "JOURNAL".to_owned(), subjects, ..Default::default() };
+    jetstream.create_stream(config).await.unwrap();
+    let (_, checks) = doctor(folder.path(), &nats.url());
+    let check = &checks["journal"];
+    assert_eq!((&check["state"], &check["code"]), (&"problem".into(), &"JOURNAL_LAYOUT".into()), "{checks}");
+    assert_eq!(checks["sealed passwords"]["state"], "not_checked", "{checks}");
+}

@@ -206,7 +206,10 @@ async fn nothing_of_the_others_comes_by_what_it_may_do(security: &Secured, scene
             let request = json!({"stream_name": other, "config": config}).to_string();
             let answer = client.request(format!("$JS.API.CONSUMER.CREATE.{stream}"), request.into()).await.unwrap();
             let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
-            assert!(answer["error"].is_object(), "{role}, {other} by {stream}: {answer}");
+            assert!(
+                answer.get("error").is_some_and(serde_json::Value::is_object),
+                "{role}, {other} by {stream}: {answer}"
+            );
             let journal = context.get_stream(stream).await.unwrap();
             let found = journal.direct_get_next_for_subject(format!("journal.{kind}.*"), Some(1)).await;
             assert_eq!(found.unwrap_err().kind(), DirectGetErrorKind::NotFound, "{role}, {kind} in {stream}");
