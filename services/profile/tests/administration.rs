@@ -390,7 +390,7 @@ async fn mailboxes_are_counted_and_found_by_how_they_do() {
 /// Tests mailboxes; gives each one afterwards with the step that failed and the last count.
 #[tokio::test]
 async fn the_newest_events_are_told_without_the_others() {
-    let office = office::open().await;
+    let office = open().await;
     create(&office, "Contoso").await.unwrap();
     let id = attach(&office, mailbox("ada")).await.unwrap().id;
     for number in 0..100 {

@@ -1,16 +1,14 @@
-//! gRPC, and the wake-up calls that reach every worker.
+//! gRPC.
+
+mod past;
+mod wake;
 
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _};
-use jiff::Timestamp;
 use postroad_core::{
     Refusal,
-    email::normalized,
     fault::{Code, Report},
-    mailbox::{
-        AdminCommand, AdminFacts, Administration, Cycles, Event, FilteringMethod, Mailbox, TrackedFolder, Trigger,
-    },
+    mailbox::{AdminCommand, AdminFacts, Administration, Event, Mailbox, TrackedFolder},
     owner,
     profile::Profile,
 };
@@ -18,30 +16,19 @@ use postroad_proto::sync::v1::{
     AuditMailboxRequest, AuditMailboxResponse, Backfill, DrainWorkerRequest, DrainWorkerResponse,
     ExplainMessageRequest, ExplainMessageResponse, Folder, GetProgressRequest, GetProgressResponse, GetWorkerRequest,
     GetWorkerResponse, ListFoldersRequest, ListFoldersResponse, ListServersRequest, ListServersResponse,
-    ListVerdictsRequest, ListVerdictsResponse, ListWorkersRequest, ListWorkersResponse, MessageVerdict,
-    PauseBackfillRequest, PauseBackfillResponse, RetryMessagesRequest, RetryMessagesResponse, RuleTotals,
-    SyncNowRequest, SyncNowResponse, TrackFolderRequest, TrackFolderResponse, TryRulesRequest, TryRulesResponse,
-    UntrackFolderRequest, UntrackFolderResponse, audit_mailbox_response, sync_service_server::SyncService,
-    try_rules_response,
+    ListVerdictsRequest, ListVerdictsResponse, ListWorkersRequest, ListWorkersResponse, PauseBackfillRequest,
+    PauseBackfillResponse, RetryMessagesRequest, RetryMessagesResponse, SyncNowRequest, SyncNowResponse,
+    TrackFolderRequest, TrackFolderResponse, TryRulesRequest, TryRulesResponse, UntrackFolderRequest,
+    UntrackFolderResponse, sync_service_server::SyncService,
 };
 use postroad_rig::{Caller, actor, clock, status, wire};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
-use crate::{
-    exchange::FolderName,
-    explain::explain,
-    fleet,
-    lock::lock,
-    past::{self, audit, trial},
-    worker::Worker,
-};
+use past::Answers;
+pub use wake::wake;
 
-/// The subject of wake-up calls, before the mailbox's id. They say look, never what.
-const WAKE: &str = "postroad.wake.mailbox";
+use crate::{exchange::FolderName, fleet, lock::lock, worker::Worker};
 
 /// The service of one worker.
 pub struct Service {
@@ -49,31 +36,10 @@ pub struct Service {
     nats: async_nats::Client,
 }
 
-/// A stream of answers.
-type Answers<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-/// Answers that wait to be taken.
-const WAITING: usize = 64;
-
 impl Service {
     /// The service of `worker`.
     pub const fn new(worker: Arc<Worker>, nats: async_nats::Client) -> Self {
         Self { worker, nats }
-    }
-}
-
-/// Listens for wake-up calls and looks at the mailboxes that they name.
-pub async fn wake(worker: Arc<Worker>, nats: async_nats::Client, shutdown: CancellationToken) -> Result<(), String> {
-    let mut calls = nats.subscribe(format!("{WAKE}.*")).await.map_err(|error| error.to_string())?;
-    loop {
-        let call = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            call = calls.next() => call.ok_or("NATS closed the subscription of wake-up calls")?,
-        };
-        let id = call.subject.as_str().rsplit('.').next().and_then(|id| Uuid::parse_str(id).ok());
-        if let Some(id) = id.filter(|id| worker.ownership.holds(*id)) {
-            worker.ask(id, Trigger::Asked);
-        }
     }
 }
 
@@ -91,33 +57,7 @@ impl SyncService for Service {
         request: Request<ExplainMessageRequest>,
     ) -> Result<Response<ExplainMessageResponse>, Status> {
         let caller = Caller::of(&request);
-        let message_id = request.into_inner().message_id;
-        let wanted = normalized(&message_id);
-        if wanted.is_empty() {
-            return Err(status::refused(&Refusal::new(Code::FieldRequired, "message_id", "is required")));
-        }
-        let mut verdicts = Vec::new();
-        // Of a message that nobody has met, too: nothing is told of what is not the caller's.
-        let _ = caller.reaches_all();
-        for sequence in self.worker.directory.decided(wanted) {
-            let commit =
-                self.worker.journal.at::<Cycles>(sequence).await.map_err(|error| status::failed(&error.report()))?;
-            let Some((mailbox, commit)) = commit.filter(|(mailbox, _)| self.reaches(&caller, *mailbox)) else {
-                continue;
-            };
-            let address = self.worker.directory.address(mailbox);
-            for event in &commit.events {
-                verdicts.extend(explain(event, Some(wanted), &address, commit.sequence));
-            }
-        }
-        // A message that was tried again in a mailbox is told by its last word there.
-        let mut last = std::collections::BTreeMap::new();
-        for verdict in verdicts {
-            last.insert(verdict.email_address.clone(), verdict);
-        }
-        let mut verdicts: Vec<_> = last.into_values().collect();
-        verdicts.sort_by_key(|verdict| verdict.sequence);
-        Ok(Response::new(ExplainMessageResponse { verdicts }))
+        self.verdicts_about(&caller, &request.into_inner().message_id).await.map(Response::new)
     }
 
     type ListVerdictsStream = Answers<ListVerdictsResponse>;
@@ -129,78 +69,14 @@ impl SyncService for Service {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let id = self.find(&caller, &request.mailbox)?;
-        let since = since("since", request.since.as_ref())?;
-        let address = self.worker.directory.address(id);
-        let mut verdicts = Vec::new();
-        let looked = past::each(&self.worker, id, |sequence, event| {
-            if since.is_none_or(|since| decided_at(event).is_some_and(|at| at >= since)) {
-                verdicts.extend(explain(event, None, &address, sequence));
-            }
-        });
-        looked.await.map_err(|error| status::failed(&error.report()))?;
-        let wanted = move |verdict: &MessageVerdict| !(request.only_not_tracked && verdict.tracked);
-        let answers = verdicts.into_iter().filter(wanted);
-        let answers = answers.map(|verdict| Ok(ListVerdictsResponse { verdict: Some(verdict) }));
-        Ok(Response::new(futures::stream::iter(answers).boxed()))
+        self.verdicts_of(id, request).await.map(Response::new)
     }
 
     type TryRulesStream = Answers<TryRulesResponse>;
 
     async fn try_rules(&self, request: Request<TryRulesRequest>) -> Result<Response<Self::TryRulesStream>, Status> {
         let caller = Caller::of(&request);
-        let request = request.into_inner();
-        let mailboxes = if request.mailbox.is_empty() {
-            let mut all = self.worker.directory.mailboxes();
-            if !caller.reaches_all() {
-                all.retain(|id| self.reaches(&caller, *id));
-            }
-            all
-        } else {
-            vec![self.find(&caller, &request.mailbox)?]
-        };
-        let mut settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
-        let mut entries: Vec<_> = request.settings.iter().collect();
-        entries.sort();
-        for (name, value) in entries {
-            settings.set(name, value).map_err(|refusal| status::refused(&refusal.within("settings")))?;
-        }
-        let method = match request.filtering_method {
-            None => None,
-            Some(number) => Some(FilteringMethod::by_number(number).ok_or_else(|| {
-                let rule = format!("{number} is none of 0, 1, 2, 3, 4");
-                status::refused(&Refusal::new(Code::ValueOutOfRange, "filtering_method", rule))
-            })?),
-        };
-        let changes = trial::Changes {
-            settings,
-            method,
-            from: since("process_email_from", request.process_email_from.as_ref())?,
-            since: since("since", request.since.as_ref())?,
-        };
-        let worker = Arc::clone(&self.worker);
-        let (answers, receiver) = mpsc::channel(WAITING);
-        let work = async move {
-            let mut totals = RuleTotals::default();
-            for id in mailboxes {
-                match trial::run(&worker, id, &changes, &mut totals).await {
-                    Ok(found) => {
-                        for change in found {
-                            let result = Some(try_rules_response::Result::Change(change));
-                            if answers.send(Ok(TryRulesResponse { result })).await.is_err() {
-                                return;
-                            }
-                        }
-                    }
-                    Err(report) => {
-                        let _ = answers.send(Err(status::failed(&report))).await;
-                        return;
-                    }
-                }
-            }
-            let result = Some(try_rules_response::Result::Totals(totals));
-            let _ = answers.send(Ok(TryRulesResponse { result })).await;
-        };
-        Ok(Response::new(while_taken(work, receiver)))
+        self.trial(&caller, request.into_inner()).await.map(Response::new)
     }
 
     type AuditMailboxStream = Answers<AuditMailboxResponse>;
@@ -211,31 +87,7 @@ impl SyncService for Service {
     ) -> Result<Response<Self::AuditMailboxStream>, Status> {
         let caller = Caller::of(&request);
         let id = self.find(&caller, &request.into_inner().mailbox)?;
-        let settings = self.worker.settings().await.map_err(|report| status::failed(&report))?;
-        let worker = Arc::clone(&self.worker);
-        let (answers, receiver) = mpsc::channel(WAITING);
-        let work = async move {
-            use audit_mailbox_response::Result as Told;
-            let (tell, mut steps) = mpsc::channel(WAITING);
-            let told = |result| AuditMailboxResponse { result: Some(result) };
-            let forward = async {
-                while let Some(step) = steps.recv().await {
-                    let result = match step {
-                        audit::Step::Progress(progress) => Told::Progress(progress),
-                        audit::Step::Gap(gap) => Told::Gap(gap),
-                    };
-                    let _ = answers.send(Ok(told(result))).await;
-                }
-            };
-            let audited = async move { audit::run(&worker, id, &settings, tell).await };
-            let (audited, ()) = tokio::join!(audited, forward);
-            let last = match audited {
-                Ok(totals) => Ok(told(Told::Totals(totals))),
-                Err(report) => Err(status::failed(&report)),
-            };
-            let _ = answers.send(last).await;
-        };
-        Ok(Response::new(while_taken(work, receiver)))
+        self.audit(id).await.map(Response::new)
     }
 
     async fn track_folder(
@@ -401,15 +253,6 @@ impl SyncService for Service {
     }
 }
 
-/// What a piece of work answers. It goes on only while somebody takes its answers.
-fn while_taken<T: Send + 'static>(
-    work: impl Future<Output = ()> + Send + 'static,
-    answers: mpsc::Receiver<Result<T, Status>>,
-) -> Answers<T> {
-    let work = futures::stream::once(work).filter_map(|()| std::future::ready(None));
-    futures::stream::select(ReceiverStream::new(answers), work).boxed()
-}
-
 /// The other workers could not be asked.
 fn unanswered(error: String) -> Status {
     status::failed(&Report::new(Code::JournalUnavailable, error))
@@ -433,17 +276,12 @@ impl Service {
         self.worker.directory.with_mailbox(id, own).unwrap_or_else(|| caller.reaches_all())
     }
 
-    /// Wakes the owner of a mailbox.
-    async fn call(&self, id: Uuid) -> Result<(), Status> {
-        let sent = self.nats.publish(format!("{WAKE}.{id}"), bytes::Bytes::new()).await;
-        sent.map_err(|error| status::failed(&Report::new(Code::JournalUnavailable, error.to_string())))
-    }
-
     /// The folders under the Inbox of a mailbox.
     async fn folders(&self, id: Uuid) -> Result<Vec<FolderName>, Status> {
         let missing = || status::refused(&Refusal::new(Code::ProfileInactive, "mailbox", "has no profile"));
-        let (mailbox, profile) = past::mailbox(&self.worker, id).ok_or_else(missing)?;
-        let exchange = past::open(&self.worker, &mailbox, &profile).await.map_err(|report| status::failed(&report))?;
+        let (mailbox, profile) = crate::past::mailbox(&self.worker, id).ok_or_else(missing)?;
+        let exchange =
+            crate::past::open(&self.worker, &mailbox, &profile).await.map_err(|report| status::failed(&report))?;
         exchange.folders().await.map_err(|failure| status::failed(failure.report()))
     }
 
@@ -470,17 +308,6 @@ impl Service {
 
 fn is_folder(folder: &FolderName, wanted: &str) -> bool {
     folder.id == wanted || folder.path.eq_ignore_ascii_case(wanted.trim().trim_matches('/'))
-}
-
-fn since(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Status> {
-    wire::time(field, time).map_err(|refusal| status::refused(&refusal))
-}
-
-const fn decided_at(event: &Event) -> Option<Timestamp> {
-    match event {
-        Event::AttemptFinished { at, .. } => Some(*at),
-        _ => None,
-    }
 }
 
 fn count(number: usize) -> u32 {

@@ -1,4 +1,7 @@
-//! Carries a plan out, and calms everything down afterwards.
+//! Carries a plan out.
+
+mod calm;
+mod report;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,16 +11,15 @@ use std::{
 use jiff::SignedDuration;
 use mockex::{Delivery, Move, Region, ServerVersion, Streaming};
 use postroad_proto::{
-    crm::v1::{Email, EmailStatus, Party, PartyRole, ResendEmailRequest},
-    mailbox::v1::{ListMailboxesRequest, Mailbox, MailboxSettings, SynchronizationMethod},
+    crm::v1::{Email, Party, PartyRole},
+    mailbox::v1::{MailboxSettings, SynchronizationMethod},
     profile::v1::{ProfileSettings, UpdateProfileRequest, profile_service_client::ProfileServiceClient},
 };
 use postroad_rig::caller::Introduced;
 use prost_types::FieldMask;
 use stage::{smtp::Behaviour, wire::Condition};
 use system::{
-    Options, Role,
-    activities::emails,
+    Options,
     fragile::{Fragile, Member},
     letter, message_id,
     scene::{PROFILE, Scene, is_enabled, queue},
@@ -313,150 +315,6 @@ impl Play {
             // Who is not heard says it again the next time.
             let _ = timeout(CALL, change_profile(profiles, settings, "password")).await;
         });
-    }
-
-    /// Everything works again; waits until all that was put in has come out.
-    pub async fn calm(&mut self) -> Result<(), Error> {
-        println!("everything works again");
-        self.undo_all().await?;
-        for role in Role::ALL {
-            self.scene.deployment.wait_serving(role).await?;
-        }
-        while let Some(queued) = self.queueing.join_next().await {
-            queued.map_err(other)??;
-        }
-        let (mut progress, mut moved, mut repaired) = ((0, 0), Instant::now(), None::<Instant>);
-        loop {
-            let now = self.progress().await.unwrap_or(progress);
-            if now == (self.mail.delivered, self.mail.queued.len()) && self.is_well().await {
-                return Ok(());
-            }
-            self.supervise().await?;
-            if now != progress {
-                let (decided, sent) = now;
-                let (letters, emails) = (self.mail.delivered, self.mail.queued.len());
-                println!("calm: {decided} of {letters} messages decided, {sent} of {emails} emails sent");
-                (progress, moved) = (now, Instant::now());
-            }
-            if moved.elapsed() > PATIENCE {
-                let wanted = (self.mail.delivered, self.mail.queued.len());
-                let what = "messages decided and emails sent, and no more, or a mailbox does not get well";
-                return Err(other(format!("{progress:?} of {wanted:?} {what}")));
-            }
-            if repaired.is_none_or(|at| at.elapsed() > CALL) {
-                self.repair();
-                self.send_again().await;
-                repaired = Some(Instant::now());
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    /// Whether all mailboxes are well.
-    async fn is_well(&self) -> bool {
-        let request = ListMailboxesRequest { page_size: 1000, ..ListMailboxesRequest::default() };
-        let Ok(answer) = self.scene.deployment.mailboxes().list_mailboxes(request).await else { return false };
-        let is_well =
-            |mailbox: &Mailbox| is_enabled(mailbox) && mailbox.fault.is_none() && mailbox.throttled_until.is_none();
-        answer.into_inner().mailboxes.iter().all(is_well)
-    }
-
-    /// How many messages have a verdict, and how many emails the CRM knows to be sent.
-    async fn progress(&self) -> Result<(usize, usize), Error> {
-        let decided = Evidence::read(&self.scene.deployment).await?.decided();
-        let is_decided = |(address, items): (&String, &BTreeSet<String>)| {
-            decided.get(address).map_or(0, |known| items.iter().filter(|item| known.contains(*item)).count())
-        };
-        let emails = emails(&self.scene.deployment).await?;
-        let sent = emails.iter().filter(|email| self.is_queued(email) && email.status() == EmailStatus::Sent);
-        Ok((self.mail.items.iter().map(is_decided).sum(), sent.count()))
-    }
-
-    fn is_queued(&self, email: &Email) -> bool {
-        Uuid::parse_str(&email.id).is_ok_and(|id| self.mail.queued.contains(&id))
-    }
-
-    /// What was given up is queued again, as people do.
-    async fn send_again(&self) {
-        let Ok(emails) = emails(&self.scene.deployment).await else { return };
-        for email in emails {
-            if self.is_queued(&email) && email.status() == EmailStatus::Failed {
-                let mut crm = self.scene.deployment.crm();
-                let _ = timeout(CALL, crm.resend_email(ResendEmailRequest { email_id: email.id })).await;
-            }
-        }
-    }
-
-    async fn undo_all(&mut self) -> Result<(), Error> {
-        let deployment = &mut self.scene.deployment;
-        deployment.exchange.clear_faults();
-        deployment.relay.behave(Behaviour::default());
-        for mailbox in 0..MAILBOXES {
-            deployment.exchange.set_full(&address(mailbox), false).map_err(other)?;
-        }
-        let fragile = fragile(&self.scene)?;
-        fragile.wires().for_each(|(_, wire)| wire.set(Condition::Whole));
-        for clock in fragile.clocks() {
-            clock.set(SignedDuration::ZERO).map_err(other)?;
-        }
-        self.scene.deployment.nats.signal("CONT").await.map_err(other)?;
-        for member in Member::all(WORKERS) {
-            signal(&mut self.scene, member, "CONT").await?;
-        }
-        self.away.clear();
-        self.supervise().await
-    }
-
-    /// All processes end and start anew, with nothing but the journal.
-    pub async fn start_anew(&mut self) -> Result<(), Error> {
-        for member in Member::all(WORKERS) {
-            if let Some(process) = self.scene.deployment.process(member) {
-                process.restart().await.map_err(other)?;
-            }
-        }
-        for role in Role::ALL {
-            self.scene.deployment.wait_serving(role).await?;
-        }
-        Ok(())
-    }
-
-    /// Where a process panicked, if one did.
-    pub fn panics(&self) -> Vec<String> {
-        let logs = Member::all(WORKERS).map(|member| self.scene.deployment.log_of(member));
-        let panics =
-            logs.map(|log| log.lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect::<Vec<_>>());
-        panics.flatten().collect()
-    }
-
-    /// How mailboxes and emails stand that are not done.
-    pub async fn states(&self) -> String {
-        let decided = Evidence::read(&self.scene.deployment).await.map(|evidence| evidence.decided());
-        let decided = decided.unwrap_or_default();
-        let mut states = String::new();
-        for (address, items) in &self.mail.items {
-            let open = items.iter().filter(|item| !decided.get(address).is_some_and(|known| known.contains(*item)));
-            let mailbox = timeout(CALL, self.scene.mailbox(address)).await.map(|known| {
-                known.map(|known| {
-                    (known.incoming, known.outgoing, known.next_attempt_at, known.throttled_until, known.fault)
-                })
-            });
-            states.push_str(&format!("{address}: {} undecided, {mailbox:?}\n", open.count()));
-        }
-        let emails = timeout(CALL, emails(&self.scene.deployment)).await.ok().and_then(Result::ok).unwrap_or_default();
-        for email in emails.iter().filter(|email| self.is_queued(email) && email.status() != EmailStatus::Sent) {
-            states.push_str(&format!("email {}: {:?} {}\n", email.id, email.status(), email.failure));
-        }
-        states
-    }
-
-    /// The ends of all logs.
-    pub fn logs(&mut self) -> String {
-        let mut logs = String::new();
-        for member in Member::all(WORKERS) {
-            let log = self.scene.deployment.process(member).map(|process| process.log()).unwrap_or_default();
-            logs.push_str(&format!("--- {}\n{log}\n", member.name()));
-        }
-        logs
     }
 }
 

@@ -1,6 +1,9 @@
 //! Whether what is there after a play keeps INV-1 to INV-10, by the functions of `core`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use mail_parser::MessageParser;
 use mockex::hostile::Seen;
@@ -23,6 +26,7 @@ use crate::{
     Error,
     evidence::{Answers, Evidence},
     other,
+    plan::{MAILBOXES, address},
     play::Play,
 };
 
@@ -172,7 +176,7 @@ async fn replay(play: &mut Play) -> Result<(), Error> {
     Ok(seen?)
 }
 
-/// How many commits there are and what all roles say, once neither changes for longer than a round of polls.
+/// How many commits there are and what all roles say, once a round of polls changes neither.
 async fn at_rest(play: &Play) -> Result<(u64, Answers), Error> {
     let mut before = None;
     for _ in 0..40 {
@@ -181,9 +185,31 @@ async fn at_rest(play: &Play) -> Result<(u64, Answers), Error> {
             return Ok(now);
         }
         before = Some(now);
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        polled(play).await?;
     }
     Err(other("it never comes to rest"))
+}
+
+/// Waits until each mailbox was polled twice: what the first of the polls that began since came to is committed by then.
+async fn polled(play: &Play) -> Result<(), Error> {
+    /// Polls are two seconds apart.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let exchange = &play.scene.deployment.exchange;
+    let since = exchange.counters().requests;
+    let is_polled = || {
+        let new = usize::try_from(exchange.counters().requests.saturating_sub(since)).unwrap_or(usize::MAX);
+        if new < 2 * MAILBOXES {
+            return false;
+        }
+        let mut polls = BTreeMap::<String, usize>::new();
+        let is_poll = |request: &mockex::Request| request.operation.as_deref() == Some("SyncFolderItems");
+        for request in exchange.requests().into_iter().rev().take(new).filter(is_poll) {
+            *polls.entry(request.mailbox.unwrap_or_default()).or_default() += 1;
+        }
+        (0..MAILBOXES).all(|mailbox| polls.get(&address(mailbox)).is_some_and(|polls| *polls >= 2))
+    };
+    let polled = eventually(PATIENCE, || std::future::ready(is_polled().then_some(()))).await;
+    polled.ok_or_else(|| other("a mailbox is not polled any more"))
 }
 
 fn count(evidence: &Evidence, sent: usize) -> Summary {

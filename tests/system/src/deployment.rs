@@ -1,17 +1,11 @@
-//! Starting everything, killing parts of it, and talking to it.
+//! Starting everything, and killing parts of it.
+
+mod clients;
+mod configuration;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use postroad_proto::{
-    alert::v1::alert_service_client::AlertServiceClient, crm::v1::crm_service_client::CrmServiceClient,
-    mailbox::v1::mailbox_service_client::MailboxServiceClient,
-    profile::v1::profile_service_client::ProfileServiceClient, sync::v1::sync_service_client::SyncServiceClient,
-};
-use postroad_rig::{
-    Channels, Config, Traced,
-    caller::{Introduced, Introduction, TokenFile},
-    nats::permission,
-};
+use postroad_rig::{caller::TokenFile, nats::permission};
 use stage::{
     Nats, Process,
     binaries::binaries,
@@ -19,10 +13,9 @@ use stage::{
     smtp::{Relay, Security},
 };
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    fragile::{self, Fragile, Link, Member, Ports},
+    fragile::{Fragile, Member, Ports},
     security::Secured,
 };
 
@@ -242,11 +235,6 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// The configuration file.
-    pub fn config(&self) -> PathBuf {
-        self.folder.path().join("postroad.toml")
-    }
-
     /// The folder with configuration, keys and logs.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
@@ -366,31 +354,6 @@ impl Deployment {
         self.roles.get(&role).map(Process::log).unwrap_or_default()
     }
 
-    /// Profiles.
-    pub fn profiles(&self) -> ProfileServiceClient<Introduced> {
-        ProfileServiceClient::new(self.introduced(Role::Profile))
-    }
-
-    /// Mailboxes.
-    pub fn mailboxes(&self) -> MailboxServiceClient<Introduced> {
-        MailboxServiceClient::new(self.introduced(Role::Profile))
-    }
-
-    /// The CRM.
-    pub fn crm(&self) -> CrmServiceClient<Introduced> {
-        CrmServiceClient::new(self.introduced(Role::Crm))
-    }
-
-    /// Synchronization.
-    pub fn sync(&self) -> SyncServiceClient<Introduced> {
-        SyncServiceClient::new(self.introduced(Role::Sync))
-    }
-
-    /// Alerts.
-    pub fn alerts(&self) -> AlertServiceClient<Introduced> {
-        AlertServiceClient::new(self.introduced(Role::Alert))
-    }
-
     /// Stops the roles by SIGTERM; gives those that had to be killed.
     pub async fn stop(&mut self) -> Result<Vec<Role>, Error> {
         let mut killed = Vec::new();
@@ -418,43 +381,8 @@ impl Deployment {
         Ok(Process::start(&self.postroad, &arguments, &variables, &log)?)
     }
 
-    /// The configuration of one process: that of its role, where nothing is its own.
-    fn config_for(&self, member: Member) -> Result<PathBuf, Error> {
-        let role = if let Member::Role(role) = member { role } else { Role::Sync };
-        let common_file = self.config_of(role.name());
-        let mut text = std::fs::read_to_string(&common_file)?;
-        let common = text.clone();
-        if let Some(wire) = self.fragile.as_ref().and_then(|fragile| fragile.wire(Link::Nats(member))) {
-            text = text.replace(&self.nats.url(), &format!("nats://{}", wire.address()));
-        }
-        if matches!(member, Member::Worker(_)) {
-            // Its figures are nobody's business.
-            if let Some((before, after)) = text.split_once("\n[telemetry.listeners]") {
-                let rest = after.split_once("\n[").map(|(_, rest)| format!("\n[{rest}")).unwrap_or_default();
-                text = format!("{before}{rest}");
-            }
-            let listen = |port: u16| format!("[sync]\nlisten = \"127.0.0.1:{port}\"");
-            let usual = self.ports.get(&Role::Sync).copied().unwrap_or_default();
-            let free = ports::free(1)?.first().copied().unwrap_or_default();
-            text = text.replace(&listen(usual), &listen(free));
-        }
-        if text == common {
-            return Ok(common_file);
-        }
-        let file = self.folder.path().join(format!("{}.toml", member.name()));
-        std::fs::write(&file, text)?;
-        Ok(file)
-    }
-
     fn log_file(&self, role: Role) -> PathBuf {
         self.folder.path().join(format!("{}.log", role.name()))
-    }
-
-    fn introduced(&self, role: Role) -> Introduced {
-        // With TLS, the certificate says who calls.
-        let token = Some(Arc::clone(&self.token)).filter(|_| self.security.is_none());
-        let introduction = Introduction::new(token).named("test");
-        Introduced::new(Traced::new(self.channel(role)), introduction)
     }
 
     /// The port of a role.
@@ -462,106 +390,9 @@ impl Deployment {
         self.ports.get(&role).copied().unwrap_or_default()
     }
 
-    /// The local token.
-    pub fn token(&self) -> &TokenFile {
-        &self.token
-    }
-
-    /// A connection to a role, for callers who say themselves who they are.
-    pub fn channel(&self, role: Role) -> Channel {
-        let port = self.ports.get(&role).copied().unwrap_or_default();
-        if let Some(channel) = self.security.as_ref().and_then(|_| self.secured_channel(role)) {
-            return channel;
-        }
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
-        endpoint.unwrap_or_else(|_| Endpoint::from_static("http://127.0.0.1:1")).connect_lazy()
-    }
-
-    fn write_config(&self, options: &Options) -> Result<(), Error> {
-        let folder = self.folder.path();
-        let key = folder.join("sealing.key");
-        // Any 32 bytes are a key; the stage lives for a minute.
-        std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")?;
-        let anchors = folder.join("relay.pem");
-        std::fs::write(&anchors, self.relay.certificate())?;
-        let port = |role: Role| self.ports.get(&role).copied().unwrap_or_default();
-        let way = |link: Link, direct: u16| {
-            let wire = self.fragile.as_ref().and_then(|fragile| fragile.wire(link));
-            wire.map_or(direct, |wire| wire.address().port())
-        };
-        let mut endpoints = String::new();
-        for role in Role::ALL {
-            endpoints.push_str(&format!(
-                "{} = \"http://127.0.0.1:{}\"\n",
-                role.name(),
-                way(Link::Role(role), port(role))
-            ));
-        }
-        let listen = |role: Role| format!("listen = \"127.0.0.1:{}\"", port(role));
-        let closed = ports::free(1)?.first().copied().unwrap_or(1);
-        // The port is in the regions' URLs.
-        let at = if self.fragile.is_some() { fragile::region_address() } else { std::net::Ipv4Addr::LOCALHOST };
-        let mut hosts: String = self.hosts.iter().map(|host| format!("\"{host}\" = \"{at}:443\"\n")).collect();
-        if let Some(fragile) = &self.fragile {
-            hosts.push_str(&format!("\"{}\" = \"{}\"\n", fragile::STRANGER, fragile.stranger_at()));
-        }
-        let text = format!(
-            "[nats]\nurl = \"{nats}\"\n\n[sealing]\nkey_file = \"{key}\"\n\n[access]\ntoken_file = \"{token}\"\n\n[endpoints]\n{endpoints}\n[profile]\n{profile}\n\n\
-             [network]\nreleased_hosts = [\"*.contoso.example:*\"]\n\n[network.hosts]\n\"contoso.example\" = \"127.0.0.1:{closed}\"\n\
-             \"autodiscover.contoso.example\" = \"127.0.0.1:{autodiscover}\"\n{hosts}\n[locator]\n{locator}\n\
-             ask_again_ms = {retry}\ndiscoveries_per_second = 100\n\n[sync]\n{sync}\n\
-             poll_ms = {poll}\nnotifications = {notifications}\nidle_poll_ms = {idle}\nstream_silence_ms = {silence}\nretry_ms = {retry}\nretry_attempts = {attempts}\nfirst_probe_ms = {probe}\n\
-             last_probe_ms = 60000\nlease_ms = {lease}\nsnapshot_commits = {commits}\n\n[alert]\n{alert}\n\n[alert.smtp]\nhost = \"localhost\"\n\
-             port = {relay}\nfrom = \"postroad@contoso.example\"\ntrust_anchors_file = \"{anchors}\"\n\n[crm]\n{crm}\n\n{sections}",
-            nats = self.nats.url(),
-            key = key.display(),
-            token = self.token.path().display(),
-            profile = listen(Role::Profile),
-            locator = listen(Role::Locator),
-            autodiscover = way(Link::Autodiscover, self.exchange.autodiscover_port()),
-            sync = listen(Role::Sync),
-            poll = options.poll.as_millis(),
-            idle = options.idle_poll.as_millis(),
-            notifications = options.notifications,
-            silence = options.stream_silence.as_millis(),
-            retry = options.retry.as_millis(),
-            attempts = options.retry_attempts,
-            probe = options.first_probe.as_millis(),
-            lease = options.lease.as_millis(),
-            commits = options.snapshot_commits,
-            alert = listen(Role::Alert),
-            relay = way(Link::Relay, self.relay.port()),
-            anchors = anchors.display(),
-            crm = listen(Role::Crm),
-            sections = self.extras.sections,
-        );
-        let text = text + &self.telemetry(options);
-        let Some(security) = &self.security else { return Ok(std::fs::write(self.config(), text)?) };
-        std::fs::write(self.config(), security.configuration(&text, "administrator"))?;
-        for who in Role::ALL.map(Role::name).into_iter().chain([permission::PREPARE]) {
-            std::fs::write(self.config_of(who), security.configuration(&text, who))?;
-        }
-        Ok(())
-    }
-
-    /// The configuration of a role; all share one where they have no certificates of their own.
-    pub fn config_of(&self, who: &str) -> PathBuf {
-        match &self.security {
-            None => self.config(),
-            Some(_) => self.folder.path().join(format!("postroad-{who}.toml")),
-        }
-    }
-
     /// The certificates, in a secured deployment.
     pub const fn security(&self) -> Option<&Secured> {
         self.security.as_ref()
-    }
-
-    /// As the administrator.
-    fn secured_channel(&self, role: Role) -> Option<Channel> {
-        let config = Config::read(&self.config()).ok()?;
-        let role = postroad_rig::Role::ALL.into_iter().find(|known| known.name() == role.name())?;
-        Channels::open(&config).ok()?.to(role).ok()
     }
 
     /// Makes stream and buckets, which the roles may not.
@@ -574,17 +405,5 @@ impl Deployment {
             return Ok(());
         }
         Err(Error::Other(format!("postroad nats prepare: {}", String::from_utf8_lossy(&output.stderr))))
-    }
-
-    fn telemetry(&self, options: &Options) -> String {
-        let mut text = "\n[telemetry]\n".to_owned();
-        if let Some(port) = options.traces {
-            text.push_str(&format!("otlp_endpoint = \"http://127.0.0.1:{port}\"\n"));
-        }
-        text.push_str("\n[telemetry.listeners]\n");
-        for (role, port) in &self.figures {
-            text.push_str(&format!("{} = \"127.0.0.1:{port}\"\n", role.name()));
-        }
-        text
     }
 }
