@@ -19,6 +19,7 @@ fn contact(name: &str) -> record::Record {
 }
 
 /// A view that knows nothing of what a test's journal holds, and is not waited for: it follows another journal, which is longer.
+#[expect(clippy::disallowed_methods, reason = "a test")]
 async fn apart() -> Arc<Store> {
     let (journal, store, actor) = (Journal::memory(), Arc::new(Store::default()), Actor::new("test"));
     let mut last = 0;
@@ -40,7 +41,11 @@ async fn a_sender_who_is_erased_while_the_record_is_saved_has_none() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let digest = erasure::digest("eve@fabrikam.example");
         journal.execute::<erasure::Rules>(digest, &actor, &erasure::Erase, |_| at(second)).await.unwrap();
-        let party = wire::Party { role: wire::PartyRole::From.into(), address: "Eve@fabrikam.example".into(), ..Default::default() };
+        let party = wire::Party {
+            role: wire::PartyRole::From.into(),
+            address: "Eve@fabrikam.example".into(),
+            ..Default::default()
+        };
         let email = wire::Email {
             direction: wire::EmailDirection::Incoming.into(),
             message_id: "<1@fabrikam.example>".into(),
@@ -49,7 +54,8 @@ async fn a_sender_who_is_erased_while_the_record_is_saved_has_none() {
             ..Default::default()
         };
         let mailbox_id = Uuid::from_u128(1).to_string();
-        let source = wire::EmailSource { mailbox_id, email_address: "ada@contoso.example".into(), ..Default::default() };
+        let source =
+            wire::EmailSource { mailbox_id, email_address: "ada@contoso.example".into(), ..Default::default() };
         let header = wire::PromoteHeader { email: Some(email), source: Some(source), ..Default::default() };
         let (Promote { mut email, .. }, _) = crate::wire::promotion(header, 1000).unwrap();
         let sender = contact("eve");

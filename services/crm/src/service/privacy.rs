@@ -92,15 +92,16 @@ pub async fn reseal(
     dry_run: bool,
 ) -> Result<BoxStream<'static, Result<ResealContentKeysResponse, Status>>, Status> {
     let emails = contents.emails().await.map_err(|error| unavailable(&error))?.chunks(STEP);
-    let begun = (contents, emails, ResealContentKeysResponse::default(), BTreeMap::<Code, Report>::new(), true);
-    let told = stream::try_unfold(begun, move |(contents, mut emails, mut told, mut faults, is_first)| async move {
+    let begun =
+        ((contents, dry_run), emails, ResealContentKeysResponse::default(), BTreeMap::<Code, Report>::new(), true);
+    let told = stream::try_unfold(begun, async |(keys, mut emails, mut told, mut faults, is_first)| {
         let Some(chunk) = emails.next().await else {
             // One answer at least.
-            return Ok(is_first.then(|| (told.clone(), (contents, emails, told, faults, false))));
+            return Ok(is_first.then(|| (told.clone(), (keys, emails, told, faults, false))));
         };
         let ids: Result<Vec<_>, _> = chunk.into_iter().collect();
         let ids = ids.map_err(|error| unavailable(&error))?;
-        for changed in join_all(ids.into_iter().map(|id| look(&contents, id, dry_run))).await {
+        for changed in join_all(ids.into_iter().map(|id| look(&keys, id))).await {
             told.done += 1;
             match changed {
                 Ok(true) => told.changed += 1,
@@ -114,11 +115,11 @@ pub async fn reseal(
             }
         }
         told.faults = faults.values().map(status::to_wire).collect();
-        Ok(Some((told.clone(), (contents, emails, told, faults, false))))
+        Ok(Some((told.clone(), (keys, emails, told, faults, false))))
     });
     Ok(told.boxed())
 }
 
-async fn look(contents: &Contents, email: Uuid, dry_run: bool) -> Result<bool, content::Error> {
-    if dry_run { contents.is_under_former(email).await } else { contents.reseal(email).await }
+async fn look((contents, dry_run): &(Contents, bool), email: Uuid) -> Result<bool, content::Error> {
+    if *dry_run { contents.is_under_former(email).await } else { contents.reseal(email).await }
 }

@@ -107,6 +107,14 @@ async fn an_erasure_that_a_crash_cut_off_is_ended_at_the_next_start() {
     }
 }
 
+/// A small message of the person.
+fn letter(message_id: &str) -> Message {
+    let mut letter = message(message_id, 1);
+    letter.contents[2] = b"attached".to_vec();
+    letter.header.email.as_mut().unwrap().attachments[0].content = Some(content(b"attached"));
+    letter
+}
+
 /// Queues an email of Ada to an address; gives its id.
 async fn queued(crm: &Crm, to: &str) -> Uuid {
     crm.save(person(RecordKind::User, "Ada", "ada@contoso.example")).await.unwrap();
@@ -121,7 +129,7 @@ async fn queued(crm: &Crm, to: &str) -> Uuid {
         ..Default::default()
     };
     let header = send_email_request::Part::Header(SendHeader { email: Some(email), ..Default::default() });
-    let piece = send_email_request::Part::Piece(text.to_vec().into());
+    let piece = send_email_request::Part::Piece(text.to_vec());
     let requests = [header, piece].map(|part| SendEmailRequest { part: Some(part) });
     let sent = crm.client.clone().send_email(futures::stream::iter(requests)).await.unwrap();
     sent.into_inner().email_id.parse().unwrap()
@@ -141,7 +149,7 @@ async fn reported(crm: &Crm, id: Uuid, attempt: u32, status: EmailStatus) {
 
 /// What synchronization finds in Sent Items.
 fn sent_items(message_id: &str, to: &str, at: jiff::Timestamp) -> Message {
-    let mut found = message(message_id, 1);
+    let mut found = letter(message_id);
     let email = found.header.email.as_mut().unwrap();
     email.direction = EmailDirection::Outgoing.into();
     email.parties[0].address = "ada@contoso.example".into();
@@ -202,7 +210,8 @@ async fn keys(crm: &Crm) -> Vec<Uuid> {
 async fn contents_that_a_broken_promotion_left_go_when_it_is_repeated_after_the_erasure() {
     // Given a promotion that broke off.
     let crm = crm().await;
-    let message = message("<1@x.example>", 1);
+    let mut message = letter("<1@x.example>");
+    message.header.email.as_mut().unwrap().received_at = Some(postroad_rig::wire::timestamp(jiff::Timestamp::now()));
     broken_off(&crm, &message).await;
     // When the sender is erased, and the promotion repeated.
     erase(&crm, "ada@fabrikam.example", false).await.unwrap();
@@ -216,12 +225,12 @@ async fn contents_that_a_broken_promotion_left_go_after_a_day_also_when_nobody_r
     // Given a promotion that broke off, one that came to its end, and one that is repeated a day later.
     let kept = Arc::new(KeyMemory::default());
     let crm = crm_with(contents(Arc::clone(&kept) as Arc<dyn Keys>, Arc::new(Memory::default()))).await;
-    let (abandoned, repeated) = (message("<1@x.example>", 1), message("<2@x.example>", 1));
+    let (abandoned, repeated) = (letter("<1@x.example>"), letter("<2@x.example>"));
     broken_off(&crm, &abandoned).await;
     let day = jiff::SignedDuration::from_hours(24);
     let (lost, now) = (keys(&crm).await[0], jiff::Timestamp::now());
     assert_eq!(crm.eraser.abandoned(now).await.unwrap(), 0, "it may be under way");
-    let done: Uuid = crm.promote(stream(&message("<3@x.example>", 1))).await.unwrap().0.parse().unwrap();
+    let done: Uuid = crm.promote(stream(&letter("<3@x.example>"))).await.unwrap().0.parse().unwrap();
     assert!(crm.promote(vec![header(&repeated), piece(&repeated.contents[0])]).await.is_err());
     let again = keys(&crm).await.into_iter().find(|id| *id != lost && *id != done).unwrap();
     [lost, done, again].iter().for_each(|id| kept.date(*id, now - day));
@@ -241,7 +250,7 @@ async fn contents_that_a_broken_promotion_left_go_after_a_day_also_when_nobody_r
 async fn a_person_who_is_erased_while_their_message_comes_gets_no_record() {
     // Given a promotion that creates the sender, and has not sent all its contents.
     let crm = crm().await;
-    let mut message = message("<1@x.example>", 1);
+    let mut message = letter("<1@x.example>");
     message.header.create_sender = Some(person(RecordKind::Contact, "Ada", "ada@fabrikam.example"));
     let requests = stream(&message);
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -301,7 +310,7 @@ async fn what_cannot_be_ended_is_told_and_holds_up_nothing_else() {
         let crm = crm_with(contents(Arc::new(KeyMemory::default()), Arc::clone(&objects) as Arc<dyn Objects>)).await;
         let mut ids = Vec::<Uuid>::new();
         for number in 0..3 {
-            let message = message(&format!("<{number}@x.example>"), 1);
+            let message = letter(&format!("<{number}@x.example>"));
             ids.push(crm.promote(stream(&message)).await.unwrap().0.parse().unwrap());
         }
         *objects.email.lock().unwrap() = Some(ids[stuck]);
