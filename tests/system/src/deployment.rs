@@ -83,6 +83,8 @@ pub struct Options {
     pub traces: Option<u16>,
     /// Whether everything is TLS, with certificates for everybody and a NATS user for each role.
     pub secured: bool,
+    /// Whether NATS knows the users of a secured deployment by passwords, instead of their certificates.
+    pub passwords: bool,
 }
 
 impl Default for Options {
@@ -101,6 +103,7 @@ impl Default for Options {
             figures: false,
             traces: None,
             secured: false,
+            passwords: false,
         }
     }
 }
@@ -176,8 +179,8 @@ impl Deployment {
         let built = tokio::task::spawn_blocking(binaries).await.map_err(|error| Error::Other(error.to_string()))?;
         let postroad = built.map_err(Error::Other)?.postroad;
         let folder = TempDir::with_prefix("postroad-stage-")?;
-        let security = if options.secured { Some(Secured::new(folder.path())?) } else { None };
-        let security_of_nats = security.as_ref().map(Secured::nats);
+        let security = if options.secured { Some(Secured::new(folder.path(), options.passwords)?) } else { None };
+        let security_of_nats = security.as_ref().map(Secured::nats).transpose()?;
         let nats = Nats::start(nats::Options { sync_always: options.fragile, security: security_of_nats }).await?;
         let mut organization = organization;
         HOST.clone_into(&mut organization.public_host);
