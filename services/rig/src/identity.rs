@@ -139,7 +139,7 @@ impl Identity {
             return;
         }
         *noticed = Some(now);
-        let report = expiry(expires, now);
+        let report = expiry("the certificate of [tls]", expires, now);
         tracing::warn!(fault = %report.code, "{}. {}", report.sentence(), report.code.row().remedy);
     }
 
@@ -160,14 +160,19 @@ fn looked<T>(looked: Result<T, tokio::task::JoinError>) -> Result<Option<T>, Err
     }
 }
 
-/// What is said of a certificate that ends soon, or has ended.
-pub fn expiry(expires: Timestamp, now: Timestamp) -> Report {
+/// When the certificates of a PEM file end, in their order; `setting` names the file where it is not usable.
+pub fn ends(setting: &str, file: &Path) -> Result<Vec<Timestamp>, Report> {
+    material::ends(setting, file)
+}
+
+/// What is said of a certificate that ends soon, or has ended; `what` says which.
+pub fn expiry(what: &str, expires: Timestamp, now: Timestamp) -> Report {
     let left = expires.duration_since(now);
     let days = left.as_hours() / 24;
     let detail = if left.is_negative() {
-        format!("the certificate of [tls] ended at {expires}")
+        format!("{what} ended at {expires}")
     } else {
-        format!("the certificate of [tls] ends in {days} days, at {expires}")
+        format!("{what} ends in {days} days, at {expires}")
     };
     Report::new(Code::CertificateExpires, detail)
 }

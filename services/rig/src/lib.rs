@@ -27,7 +27,7 @@ pub use channel::{Channels, Traced};
 pub use config::Config;
 pub use context::{Context, Role, shutdown_signal, start};
 pub use error::Error;
-pub use identity::{Identity, NOTICE, expiry};
+pub use identity::{Identity, NOTICE, ends, expiry};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use serve::{is_serving, serve};

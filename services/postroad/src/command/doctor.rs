@@ -130,6 +130,8 @@ async fn checks(global: &Global) -> Vec<Check> {
     }];
     let (found, journal) = Box::pin(nats::check(&config)).await;
     checks.extend(found);
+    let now = postroad_rig::clock::now();
+    checks.extend(certificates::check_nats(&config.nats, now));
     if given {
         checks.extend(sealing::check(&config, journal.as_ref()).await);
     } else {
@@ -143,7 +145,7 @@ async fn checks(global: &Global) -> Vec<Check> {
             return checks;
         }
     };
-    checks.push(certificates::check(identity.as_ref(), postroad_rig::clock::now()));
+    checks.push(certificates::check(identity.as_ref(), now));
     checks.extend(access::check(&config).await);
     let channels = match global.introduced(Channels::new(config.endpoints.clone(), identity), &config) {
         Ok(channels) => channels,

@@ -121,6 +121,17 @@ fn own(tls: &Tls, role: Option<Role>) -> Result<Option<Own>, Report> {
     Ok(Some((chain, secret)))
 }
 
+/// When the certificates of a file end, in their order.
+pub(super) fn ends(setting: &str, file: &Path) -> Result<Vec<Timestamp>, Report> {
+    let wrong = |error: &str| unusable(setting, Some(file), error);
+    let ends: Option<Vec<_>> = certificates(file).map_err(|error| wrong(&error))?.iter().map(end).collect();
+    match ends {
+        Some(ends) if !ends.is_empty() => Ok(ends),
+        Some(_) => Err(wrong("it holds no certificate in PEM form")),
+        None => Err(wrong("a certificate in it cannot be read")),
+    }
+}
+
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     read.map_err(|error| reason(&error))
