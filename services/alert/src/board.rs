@@ -6,7 +6,9 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use postroad_journal::{Followed, Journal, Kind};
+use postroad_rig::clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,18 +35,18 @@ impl Board {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 followed = commits.next() => match followed {
-                    Some(followed) => self.fold(&followed),
+                    Some(followed) => self.fold(&followed, clock::now()),
                     None => return Ok(()),
                 },
             }
         }
     }
 
-    /// Folds one commit.
-    pub fn fold(&self, followed: &Followed) {
+    /// Folds one commit at `now`.
+    pub fn fold(&self, followed: &Followed, now: Timestamp) {
         let folded = {
             let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            view.fold(followed);
+            view.fold(followed, now);
             view.folded()
         };
         if matches!(followed, Followed::CaughtUp) {

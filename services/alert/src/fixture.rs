@@ -156,17 +156,23 @@ impl Log {
         }
     }
 
+    /// The view of somebody who reads everything in the first moment of the hour.
     pub fn view(&self) -> View {
+        self.view_at(at(0))
+    }
+
+    /// The view of somebody who reads everything at a time.
+    pub fn view_at(&self, now: Timestamp) -> View {
         let mut view = View::default();
         for followed in &self.commits {
-            view.fold(followed);
+            view.fold(followed, now);
         }
         view
     }
 
     pub fn fill(&self, board: &Board) {
         for followed in &self.commits {
-            board.fold(followed);
+            board.fold(followed, at(0));
         }
     }
 

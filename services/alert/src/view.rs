@@ -18,9 +18,6 @@ mod wall;
 
 pub use wall::{Entry, Filter, Wall};
 
-/// Hours whose attempts are counted: the running one, the one before, and one for clocks that differ.
-const COUNTED: i64 = 3;
-
 /// Hours whose mail is remembered.
 const REMEMBERED: i64 = 48;
 
@@ -72,9 +69,9 @@ pub struct View {
 }
 
 impl View {
-    /// Folds a commit. Profiles and mailboxes are in the order of their commits, and so are notifications; the view is the same however the
-    /// ones lie among the others.
-    pub fn fold(&mut self, followed: &Followed) {
+    /// Folds a commit; `now` says which hours still count. Profiles and mailboxes are in the order of their commits, and so are
+    /// notifications; the view is the same however the ones lie among the others.
+    pub fn fold(&mut self, followed: &Followed, now: Timestamp) {
         match followed {
             Followed::Profile(id, commit) => {
                 self.folded += 1;
@@ -85,7 +82,7 @@ impl View {
             Followed::Mailbox(id, commit) => {
                 self.folded += 1;
                 for event in &commit.events {
-                    self.mailbox_event(*id, event, commit.at);
+                    self.mailbox_event(*id, event, commit.at, now);
                 }
             }
             Followed::Notification(id, commit) => {
@@ -225,16 +222,19 @@ impl View {
         self.wall.note(keys, self.folded);
     }
 
-    fn mailbox_event(&mut self, id: Uuid, event: &mailbox::Event, at: Timestamp) {
+    fn mailbox_event(&mut self, id: Uuid, event: &mailbox::Event, at: Timestamp, now: Timestamp) {
         if *event == mailbox::Event::Deleted {
             self.forget(Regarding::Mailbox(id), at);
         }
         // The profile that the attempt was made with is the one that the mailbox had before the event.
         let profile = self.mailbox(id).and_then(|mailbox| mailbox.settings.profile_id);
+        let present = Hour::of(now);
         match (profile, event) {
-            (Some(profile), mailbox::Event::AttemptFinished { at, .. }) => self.attempt(profile, id, *at, None),
+            (Some(profile), mailbox::Event::AttemptFinished { at, .. }) => {
+                self.attempt(profile, id, Hour::of(*at), present, None);
+            }
             (Some(profile), mailbox::Event::AttemptFailed { at, report, .. }) => {
-                self.attempt(profile, id, *at, Some(report.code));
+                self.attempt(profile, id, Hour::of(*at), present, Some(report.code));
             }
             _ => {}
         }
@@ -248,14 +248,12 @@ impl View {
         self.wall.note(keys, self.folded);
     }
 
-    fn attempt(&mut self, profile: Uuid, mailbox: Uuid, at: Timestamp, fault: Option<Code>) {
-        let hour = Hour::of(at);
-        let newest = self.attempts.last_key_value().map_or(hour, |((newest, _), _)| hour.max(*newest));
-        let oldest = Hour(newest.0.saturating_sub(COUNTED - 1));
-        if self.attempts.first_key_value().is_some_and(|((first, _), _)| *first < oldest) {
-            self.attempts = self.attempts.split_off(&(oldest, Uuid::nil()));
+    fn attempt(&mut self, profile: Uuid, mailbox: Uuid, named: Hour, present: Hour, fault: Option<Code>) {
+        let is_old = |hour: &Hour| hour.counted(present).is_none();
+        while let Some(first) = self.attempts.first_entry().filter(|first| is_old(&first.key().0)) {
+            first.remove();
         }
-        if hour >= oldest {
+        if let Some(hour) = named.counted(present) {
             let attempts = self.attempts.entry((hour, profile)).or_default();
             attempts.tally.note(mailbox, fault);
             attempts.mailboxes.insert(mailbox);

@@ -16,6 +16,9 @@ use crate::{
     fault::{Code, Report},
 };
 
+/// Hours whose attempts count: the running one, the one before, and one for clocks that differ.
+const COUNTED: i64 = 3;
+
 /// A clock hour (UTC), counted from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hour(pub i64);
@@ -24,6 +27,19 @@ impl Hour {
     /// The hour that contains a time.
     pub fn of(at: Timestamp) -> Self {
         Self(at.as_second().div_euclid(3600))
+    }
+
+    /// The hour in which an attempt counts that says it was made in this one, if it still does, by the clock of who counts.
+    ///
+    /// Clocks differ: the next hour is believed. What lies further ahead was made now, by a clock that is wrong; it must move no
+    /// hour out of the count, as it would if the newest hour that anybody names were the present one.
+    pub fn counted(self, present: Self) -> Option<Self> {
+        let oldest = Self(present.0.saturating_sub(COUNTED - 1));
+        match self {
+            hour if hour < oldest => None,
+            hour if hour.0 > present.0.saturating_add(1) => Some(present),
+            hour => Some(hour),
+        }
     }
 
     /// When it begins.
@@ -217,6 +233,21 @@ mod tests {
     use super::*;
 
     const HOUR: Hour = Hour(500_000);
+
+    #[rstest]
+    #[case::the_running_one(0, Some(0))]
+    #[case::the_one_before(-1, Some(-1))]
+    #[case::one_for_clocks_that_differ(-2, Some(-2))]
+    #[case::too_old(-3, None)]
+    #[case::a_clock_somewhat_ahead(1, Some(1))]
+    #[case::a_clock_far_ahead(2, Some(0))]
+    #[case::a_clock_years_ahead(100_000, Some(0))]
+    fn an_attempt_counts_in_the_hour_it_names_if_that_can_be(#[case] named: i64, #[case] counts: Option<i64>) {
+        let counted = Hour(HOUR.0 + named).counted(HOUR);
+        assert_eq!(counted, counts.map(|distance| Hour(HOUR.0 + distance)));
+        assert_eq!(Hour(i64::MAX).counted(HOUR), Some(HOUR));
+        assert_eq!(Hour(i64::MIN).counted(Hour(i64::MIN)), Some(Hour(i64::MIN)));
+    }
 
     fn tally(processed: u64, failed: u64) -> Tally {
         let mut tally = Tally::default();

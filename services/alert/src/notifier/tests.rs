@@ -47,7 +47,7 @@ async fn history(journal: &Journal) -> Vec<Event> {
 /// Brings what the journal holds about notifications onto the board, as its follower does.
 async fn catch_up(journal: &Journal, board: &Board) {
     for commit in journal.history::<Rules>(profile_id(1), 0, 100).await.unwrap() {
-        board.fold(&postroad_journal::Followed::Notification(profile_id(1), commit));
+        board.fold(&postroad_journal::Followed::Notification(profile_id(1), commit), at(0));
     }
 }
 

@@ -16,7 +16,7 @@ const SENDING: Sending = Sending { can_send: true, limit: SignedDuration::from_s
 const JUDGED: i64 = 3600 + GRACE.as_secs();
 
 fn is_due(log: &Log, second: i64) -> bool {
-    !plan(&log.view(), at(second), SENDING).notices.is_empty()
+    !plan(&log.view_at(at(second)), at(second), SENDING).notices.is_empty()
 }
 
 fn mailing(log: &mut Log, second: i64, fault: Option<Report>) {
@@ -158,7 +158,7 @@ proptest! {
                     last.insert((Hour::of(at(now)), mailbox), fails);
                 }
                 Step::Look { fate } => {
-                    let due = plan(&log.view(), at(now), SENDING);
+                    let due = plan(&log.view_at(at(now)), at(now), SENDING);
                     let mut commands: Vec<_> = due.give_up.iter().map(|(_, hour)| Command::GiveUp { hour: *hour }).collect();
                     for Notice { hour, evidence, mailboxes, .. } in due.notices {
                         let outcomes: Vec<_> = last.iter().filter(|((of, _), _)| *of == hour).map(|(_, fails)| *fails).collect();

@@ -25,7 +25,7 @@ impl Stage {
     /// Brings onto the board what was added to the log.
     fn fold(&mut self) {
         for followed in &self.log.commits[self.folded..] {
-            self.board.fold(followed);
+            self.board.fold(followed, at(0));
         }
         self.folded = self.log.commits.len();
     }

@@ -48,10 +48,29 @@ fn an_attempt_counts_for_the_profile_it_was_made_with() {
 fn old_hours_are_forgotten_and_late_attempts_of_them_ignored() {
     let mut log = Log::with(1);
     log.mailbox(0, succeeded(at(0)));
+    let mut view = log.view();
     log.mailbox(0, succeeded(at(3 * 3600)));
     log.mailbox(0, failed(Code::ConnectRefused, at(1)));
-    assert_eq!(evidence(&log.view(), HOUR), None);
-    assert_eq!(log.view().attempts().count(), 1);
+    for late in &log.commits[log.commits.len() - 2..] {
+        view.fold(late, at(3 * 3600));
+    }
+    for view in [view, log.view_at(at(3 * 3600))] {
+        assert_eq!(evidence(&view, HOUR), None);
+        assert_eq!(view.attempts().count(), 1);
+    }
+}
+
+#[test]
+fn a_worker_whose_clock_is_hours_ahead_moves_no_hour_out_of_the_count() {
+    let mut log = Log::with(3);
+    log.mailbox(0, succeeded(at(5 * 3600)));
+    log.attempts(2, 2);
+    log.mailbox(0, succeeded(at(5 * 3600 + 60)));
+    log.mailbox(2, failed(Code::ConnectRefused, at(3)));
+    let view = log.view();
+    // What it did counts in the hour in which it was done.
+    assert_eq!(evidence(&view, HOUR), Some((3, 2)));
+    assert_eq!(view.attempts().count(), 1);
 }
 
 #[test]
