@@ -15,7 +15,7 @@ async fn every_invariant_holds_whatever_happens() {
     let seed = number("POSTROAD_SEED", u64::from(std::process::id()));
     println!("POSTROAD_CHAOS_SECONDS={seconds} POSTROAD_SEED={seed}");
     let plan = Plan::new(seed, Duration::from_secs(seconds));
-    let mut play = Play::open().await.unwrap();
+    let mut play = Box::pin(Play::open()).await.unwrap();
     if !play.has_clocks() {
         eprintln!("CLOCKS DO NOT JUMP in this run: libfaketime is not installed (Debian: apt-get install faketime)");
     }

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod scenarios {
+    pub mod absence;
     pub mod acceptance;
     pub mod bad_input;
+    pub mod ending;
     pub mod erasure;
     pub mod failures;
     pub mod locating;

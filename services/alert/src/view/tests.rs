@@ -213,7 +213,7 @@ fn the_view_is_the_same_wherever_notifications_lie_among_the_others() {
     let seen = |place: usize| {
         let mut view = View::default();
         let (before, after) = others.split_at(place);
-        before.iter().chain(&told).chain(after).for_each(|followed| view.fold(followed));
+        before.iter().chain(&told).chain(after).for_each(|followed| view.fold(followed, at(60)));
         let filter = Filter { resolved: true, ..Filter::default() };
         let mailings: Vec<_> = view.mailings().map(|(hour, id, mailing)| (hour, id, mailing.clone())).collect();
         (view.wall().list(&view, &filter), mailings, evidence(&view, HOUR), view.may_be_processed(), view.folded())

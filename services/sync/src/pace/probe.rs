@@ -13,7 +13,11 @@ pub async fn watch_outages(worker: Arc<Worker>, shutdown: CancellationToken) -> 
     loop {
         let (due, next) = pace.take_probes();
         let probes = due.into_iter().map(|(server, place)| probe(&worker, server, place));
-        futures::future::join_all(probes).await;
+        // A server that is down takes its time not to answer.
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = futures::future::join_all(probes) => {}
+        }
         let pause = next.unwrap_or(std::time::Duration::from_secs(3600));
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),

@@ -255,8 +255,8 @@ async fn nothing_of_the_others_is_in_the_locators_account(security: &Secured, sc
 #[tokio::test(flavor = "multi_thread")]
 async fn nats_does_not_hold_a_role_that_directs_its_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let security = Secured::new(folder.path()).unwrap();
-    let options = stage::nats::Options { security: Some(security.nats()), ..stage::nats::Options::default() };
+    let security = Secured::new(folder.path(), false).unwrap();
+    let options = stage::nats::Options { security: Some(security.nats().unwrap()), ..stage::nats::Options::default() };
     let nats = Nats::start(options).await.unwrap();
     let everything = nats.client().await.unwrap();
     Journal::prepare(&everything, postroad_journal::Options::default()).await.unwrap();

@@ -52,7 +52,7 @@ async fn workers_share_the_mailboxes_and_one_takes_over_from_a_killed_one() {
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
 }
 
-async fn workers(scene: &Scene) -> Vec<WorkerStatus> {
+pub async fn workers(scene: &Scene) -> Vec<WorkerStatus> {
     let answer = scene.deployment.sync().list_workers(ListWorkersRequest::default()).await;
     answer.map(|answer| answer.into_inner().workers).unwrap_or_default()
 }
@@ -72,7 +72,7 @@ async fn pair(addresses: &[&str], lease: Duration) -> Scene {
     scene
 }
 
-const EIGHT: [&str; 8] = [
+pub const EIGHT: [&str; 8] = [
     "user0@contoso.example",
     "user1@contoso.example",
     "user2@contoso.example",
@@ -83,7 +83,7 @@ const EIGHT: [&str; 8] = [
     "user7@contoso.example",
 ];
 
-async fn check(scene: &Scene) {
+pub async fn check(scene: &Scene) {
     assert_eq!(Activities::read(&scene.deployment).await.unwrap().duplicates(), 0);
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
 }
@@ -119,40 +119,6 @@ async fn a_worker_that_is_asked_to_end_hands_over_without_waiting_for_its_leases
         scene.deliver("ended", number, address).unwrap();
     }
     scene.wait_for("ended", 0..8).await.unwrap();
-    check(&scene).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_nats_nothing_is_done_in_any_mailbox_and_it_is_said_once() {
-    let mut scene = pair(&EIGHT, Duration::from_millis(1000)).await;
-    scene.deployment.nats.kill().await.unwrap();
-    let said = |scene: &Scene| {
-        let log = scene.deployment.logs().unwrap_or_default();
-        (log.matches("the leases ran out").count(), log.matches("NATS answers again").count())
-    };
-    let stopped = stage::eventually(DEADLINE, || async { (said(&scene).0 > 0).then_some(()) });
-    stopped.await.expect("nobody says that NATS is gone");
-    let requests = || scene.deployment.exchange.counters().requests;
-    // What was on its way when the leases ran out comes to its end.
-    let mut last = requests();
-    let quiet = stage::eventually(DEADLINE, || {
-        let before = std::mem::replace(&mut last, requests());
-        async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            (requests() == before).then_some(before)
-        }
-    });
-    let quiet = quiet.await.expect("the servers are asked on");
-    for (number, address) in EIGHT.iter().enumerate() {
-        scene.deliver("gone", number, address).unwrap();
-    }
-    // Several polls and leases long.
-    let asked = stage::eventually(Duration::from_secs(4), || async { (requests() > quiet).then_some(()) });
-    assert!(asked.await.is_none(), "a mailbox was looked at under no lease");
-    scene.deployment.nats.restart().await.unwrap();
-    scene.wait_for("gone", 0..8).await.unwrap();
-    let again = stage::eventually(DEADLINE, || async { (said(&scene) == (1, 1)).then_some(()) });
-    again.await.unwrap_or_else(|| panic!("said {:?} times", said(&scene)));
     check(&scene).await;
 }
 
