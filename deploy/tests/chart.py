@@ -54,6 +54,7 @@ def main(postroad):
     if not rendering.OFFICIAL:
         print("NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered")
     permissions(postroad)
+    sections(postroad)
     dependency()
     with tempfile.TemporaryDirectory() as folder:
         copy = rendering.chart(folder)
@@ -84,6 +85,14 @@ def permissions(postroad):
         for user in account["users"]
     }
     check(found == wanted, "the users of NATS in values.yaml are not those of `postroad nats permissions`: run deploy/helm/permissions POSTROAD")
+
+
+def sections(postroad):
+    """The sections of `config` that the schema takes are those of the program."""
+    example = subprocess.run([postroad, "config", "example"], capture_output=True, text=True, check=True).stdout
+    said = set(re.findall(r"^#?\[(\w+)", example, re.MULTILINE))
+    taken = set(json.loads((rendering.CHART / "values.schema.json").read_text())["properties"]["config"]["properties"])
+    check(taken == said, f"the sections of config are {sorted(said)}, the schema takes {sorted(taken)}")
 
 
 def dependency():
