@@ -189,8 +189,8 @@ def ready(state, name, seconds=120):
     eventually(seconds, what, lambda: passes(state, name, "startupProbe") and passes(state, name, "readinessProbe"))
 
 
-def logs(name, container):
-    ran = podman("logs", "--tail", "8", f"{name}-{container}", check=False)
+def logs(name, container, lines=8):
+    ran = podman("logs", "--tail", lines, f"{name}-{container}", check=False)
     return ran.stdout + ran.stderr
 
 
@@ -328,7 +328,8 @@ def once(state, name, template):
     container = template["spec"]["containers"][0]["name"]
     play(state, name, template, [], name)
     code = podman("wait", f"{name}-{container}").stdout.strip()
-    print(logs(name, container))
+    # What does not succeed has to be explained.
+    print(logs(name, container, 8 if code == "0" else 100))
     remove(state, name, 0)
     return int(code)
 
