@@ -232,6 +232,7 @@ impl Scheduler {
         self.worker.streams.leave(id);
         self.worker.outboxes.leave(id);
         self.worker.places.forget(id);
+        self.worker.forget_cycle(id);
     }
 
     fn look_at_all(&mut self) {

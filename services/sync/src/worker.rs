@@ -235,6 +235,11 @@ impl Worker {
         pulse.empty = if was_empty { pulse.empty.saturating_add(1) } else { 0 };
     }
 
+    /// A mailbox is somebody else's: if it comes back, what arrived meanwhile does not wait for its next poll.
+    pub fn forget_cycle(&self, id: Uuid) {
+        lock(&self.pulses).remove(&id);
+    }
+
     /// When a mailbox is due.
     pub fn due(&self, id: Uuid, now: Timestamp) -> Due {
         let asked = lock(&self.asked).get(&id).map(|asked| asked.why);

@@ -41,10 +41,12 @@ pub fn follow(stream: Stream, name: &str, statistics: Arc<Statistics>, wanted: W
             let before = follower.next;
             match follower.run().await {
                 Ok(()) => continue,
-                Err(error) => {
+                // Said once for an absence, however often it is tried again.
+                Err(error) if follower.interrupted.get() == 0 => {
                     follower.interrupted.set(1);
                     tracing::warn!(error, next = follower.next, "following the journal broke off and is resumed");
                 }
+                Err(error) => tracing::debug!(error, next = follower.next, "the journal cannot be followed yet"),
             }
             pause = if follower.next > before {
                 Duration::from_millis(50)

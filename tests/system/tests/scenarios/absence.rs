@@ -90,12 +90,13 @@ fn writes(scene: &Scene) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Calls by which workers change something in the CRM, as the role counts them.
+/// Calls by which workers changed something in the CRM, as the role counts them; those that it could not carry out changed nothing.
 async fn changes(scene: &Scene) -> Vec<String> {
     let figures = scene.deployment.figures(Role::Crm).await.unwrap();
     let changing = ["PromoteEmail", "UntrackEmail", "ImposeRegarding", "ClaimEmail", "ReportDelivery"];
     let is_change = |line: &&str| {
-        line.starts_with("postroad_grpc_requests_total") && changing.iter().any(|method| line.contains(method))
+        let is_done = line.starts_with("postroad_grpc_requests_total") && line.contains("code=\"OK\"");
+        is_done && changing.iter().any(|method| line.contains(method))
     };
     figures.lines().filter(is_change).map(str::to_owned).collect()
 }

@@ -52,6 +52,38 @@ async fn workers_share_the_mailboxes_and_one_takes_over_from_a_killed_one() {
     Histories::read(&scene.deployment).await.unwrap().check().unwrap();
 }
 
+/// Given mailboxes that were this worker's, then another's; when the other one is killed and mail comes at that moment; then it waits
+/// for no poll, which would be reckoned from when this worker looked last.
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_that_come_back_to_a_worker_are_looked_at_at_once() {
+    let region = Region::new("europe", ServerVersion::Exchange2016, EIGHT);
+    let far = Duration::from_secs(3600);
+    let options = Options { lease: Duration::from_millis(1000), poll: far, idle_poll: far, ..Options::default() };
+    let mut scene = Scene::open(mockex::Options::contoso(vec![region]), options).await.unwrap();
+    scene.enable(&EIGHT).await.unwrap();
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("own", number, address).unwrap();
+    }
+    scene.wait_for("own", 0..8).await.unwrap();
+    scene.deployment.add_worker().unwrap();
+    let shared = stage::eventually(DEADLINE, || async {
+        let workers = workers(&scene).await;
+        let is_shared = |worker: &WorkerStatus| (64..192).contains(&worker.partitions);
+        (workers.len() == 2 && workers.iter().all(is_shared)).then_some(())
+    });
+    shared.await.expect("the workers do not share");
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("shared", number, address).unwrap();
+    }
+    scene.wait_for("shared", 0..8).await.unwrap();
+    scene.deployment.kill_worker(0).await.unwrap();
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("back", number, address).unwrap();
+    }
+    scene.wait_for("back", 0..8).await.unwrap();
+    check(&scene).await;
+}
+
 pub async fn workers(scene: &Scene) -> Vec<WorkerStatus> {
     let answer = scene.deployment.sync().list_workers(ListWorkersRequest::default()).await;
     answer.map(|answer| answer.into_inner().workers).unwrap_or_default()
