@@ -1,10 +1,9 @@
-//! Logs, lines for people on a terminal and JSON for machines; and traces, sent where somebody takes them. Where nobody does, spans have
-//! ids all the same, for the lines of JSON that belong together; nothing else is kept of them.
+//! Logs, lines for people on a terminal and JSON for machines; and traces, where somebody takes them.
 
 use std::{io::IsTerminal as _, time::Duration};
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Metadata;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -43,11 +42,8 @@ pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Re
     let filter = EnvFilter::try_from_env("POSTROAD_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let filter = ALWAYS.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let json = json.unwrap_or_else(|| !std::io::stderr().is_terminal());
-    let provider = match settings.otlp_endpoint.as_deref() {
-        Some(endpoint) => Some(export::provider(endpoint, name, settings)?),
-        // Lines for people do not show them.
-        None => json.then(unsent),
-    };
+    let provider = settings.otlp_endpoint.as_deref().map(|endpoint| export::provider(endpoint, name, settings));
+    let provider = provider.transpose()?;
     let traces = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("postroad"))
@@ -66,11 +62,6 @@ pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Re
         registry.with(lines.with_filter(filter)).try_init()
     };
     Ok(Telemetry { provider })
-}
-
-/// Spans have ids and nothing else: about a microsecond each.
-fn unsent() -> SdkTracerProvider {
-    SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build()
 }
 
 /// Postroad's own spans, and what it logs within them.

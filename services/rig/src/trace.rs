@@ -1,24 +1,22 @@
-//! The trace that something belongs to, from process to process: W3C trace context in the metadata of calls. It is told where nobody
-//! takes traces, too, since the lines that are logged name it; commits carry it only where traces are sent.
+//! The trace that something belongs to, from process to process: W3C trace context in the metadata of calls.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
-    Context,
-    propagation::{Extractor, Injector, TextMapPropagator as _},
+    Context, global,
+    propagation::{Extractor, Injector},
     trace::TraceContextExt as _,
 };
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Writes the present trace into the headers of a call; nothing where there is none.
 pub fn write(headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject(&mut Headers(headers));
+    global::get_text_map_propagator(|propagator| propagator.inject(&mut Headers(headers)));
 }
 
 /// Makes a span part of the trace that the headers of a call name.
 pub fn join(span: &Span, headers: &HeaderMap) {
-    let context = TraceContextPropagator::new().extract(&Said(headers));
+    let context = global::get_text_map_propagator(|propagator| propagator.extract(&Said(headers)));
     if context.has_active_span() {
         Trace(context).goes_on_in(span);
     }
@@ -29,7 +27,7 @@ pub fn join(span: &Span, headers: &HeaderMap) {
 pub struct Trace(Context);
 
 impl Trace {
-    /// The present one; none outside of spans, and where lines for people are logged and nobody takes traces.
+    /// The present one; none where nobody takes traces.
     pub fn present() -> Option<Self> {
         let context = Context::current();
         context.has_active_span().then_some(Self(context))
@@ -37,7 +35,7 @@ impl Trace {
 
     /// Makes a span part of it.
     pub fn goes_on_in(self, span: &Span) {
-        // It fails where spans have no ids.
+        // It fails where nobody takes traces.
         let _ = span.set_parent(self.0);
     }
 }
