@@ -238,6 +238,7 @@ impl Worker {
     /// A mailbox is somebody else's: if it comes back, what arrived meanwhile does not wait for its next poll.
     pub fn forget_cycle(&self, id: Uuid) {
         lock(&self.pulses).remove(&id);
+        lock(&self.decided).remove(&id);
     }
 
     /// When a mailbox is due.
