@@ -1,4 +1,4 @@
-//! Who owns what, for so long: a KV bucket whose `max_age` is the lease time.
+//! Who lives, or may do something, for so long: a KV bucket whose `max_age` is the lease time.
 //!
 //! Creating a key acquires, updating it by revision renews, deleting it by revision releases. Per-key TTLs are not used: they
 //! are lost on update. A lease does not stop a paused holder; whoever acts under one must be fenced by the journal as well.
@@ -6,8 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv;
+use async_nats::{
+    HeaderMap,
+    jetstream::{kv, stream::LastRawMessageErrorKind},
+};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use uuid::Uuid;
+
+pub mod holdings;
 
 /// Why leases could not be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -44,40 +50,45 @@ pub struct Leases {
 impl Leases {
     /// Opens a bucket, or makes it; an existing one takes over the lease time.
     pub async fn open(nats: &async_nats::Client, bucket: &str, time: Duration, replicas: usize) -> Result<Self, Error> {
-        let jetstream = async_nats::jetstream::new(nats.clone());
-        let config = kv::Config {
-            bucket: bucket.to_owned(),
-            description: "leases; each key disappears when it is not renewed".to_owned(),
-            history: 1,
-            max_age: time,
-            num_replicas: replicas,
-            ..kv::Config::default()
-        };
-        // A role may not be allowed to change a bucket, and need not.
-        let found = jetstream.get_key_value(bucket).await.ok();
-        let fits = |bucket: &kv::Store| bucket.stream.cached_info().config.max_age == time;
-        let bucket = match found.filter(fits) {
-            Some(bucket) => bucket,
-            None => jetstream.create_or_update_key_value(config).await.map_err(text)?,
-        };
-        Ok(Self { bucket, time })
+        let description = "leases; each key disappears when it is not renewed";
+        Ok(Self { bucket: open(nats, bucket, description, time, replicas).await?, time })
     }
 
-    /// Acquires a key; `None` if another holds it.
-    pub async fn acquire(&self, key: &str, value: &str) -> Result<Option<Lease>, Error> {
+    /// Acquires a key for a holder, whose name nobody else has; `None` if another one has the key. What the holder has already, since
+    /// the answer to an earlier request was lost, is acquired.
+    pub async fn acquire(&self, key: &str, holder: &str) -> Result<Option<Lease>, Error> {
+        // Each acquisition begins a term: one that arrives late must not pass for a lease that never ended.
+        let value = format!("{holder} {}", Uuid::now_v7().simple());
         let deadline = Instant::now() + self.time;
-        match self.bucket.create(key, value.to_owned().into()).await {
-            Ok(revision) => Ok(Some(Lease { key: key.to_owned(), deadline, value: value.to_owned(), revision })),
-            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(None),
+        match self.bucket.create(key, value.clone().into()).await {
+            Ok(revision) => Ok(Some(Lease { key: key.to_owned(), deadline, value, revision })),
+            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => {
+                self.find(key, |found| found.split_once(' ').is_some_and(|(name, _)| name == holder)).await
+            }
             Err(error) => Err(text(error)),
         }
     }
 
-    /// Renews a lease; `None` if it was lost.
+    /// Renews a lease; `None` if it was lost. It is not lost by an earlier renewal whose answer did not arrive.
     pub async fn renew(&self, lease: Lease) -> Result<Option<Lease>, Error> {
+        match self.update(&lease.key, &lease.value, lease.revision).await? {
+            Some(renewed) => Ok(Some(renewed)),
+            None => self.find(&lease.key, |found| found == lease.value).await,
+        }
+    }
+
+    /// Renews a lease that is the holder's own, whatever its revision is.
+    async fn find(&self, key: &str, is_own: impl Fn(&str) -> bool) -> Result<Option<Lease>, Error> {
+        match self.last(key).await? {
+            Some((revision, value)) if is_own(&value) => self.update(key, &value, revision).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn update(&self, key: &str, value: &str, revision: u64) -> Result<Option<Lease>, Error> {
         let deadline = Instant::now() + self.time;
-        match self.bucket.update(&lease.key, lease.value.clone().into(), lease.revision).await {
-            Ok(revision) => Ok(Some(Lease { deadline, revision, ..lease })),
+        match self.bucket.update(key, value.to_owned().into(), revision).await {
+            Ok(revision) => Ok(Some(Lease { key: key.to_owned(), deadline, value: value.to_owned(), revision })),
             Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
             Err(error) => Err(text(error)),
         }
@@ -85,9 +96,20 @@ impl Leases {
 
     /// Gives a lease back; nothing happens if it was lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        match self.bucket.delete_expect_revision(&lease.key, Some(lease.revision)).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
+        delete(&self.bucket, &lease.key, lease.revision).await
+    }
+
+    /// Whether anybody holds a key now. The leader is asked: a replica may not know yet of a lease that was just acquired.
+    pub async fn is_held(&self, key: &str) -> Result<bool, Error> {
+        Ok(self.last(key).await?.is_some())
+    }
+
+    async fn last(&self, key: &str) -> Result<Option<(u64, String)>, Error> {
+        let subject = format!("{}{key}", self.bucket.prefix);
+        match self.bucket.stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) if is_removal(&message.headers) => Ok(None),
+            Ok(message) => Ok(Some((message.sequence, String::from_utf8_lossy(&message.payload).into_owned()))),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
@@ -95,21 +117,72 @@ impl Leases {
     /// Every acquisition, renewal and return of a key from now on; not the end of one that ran out. Ends when NATS forgets who
     /// listens: to be called again then.
     pub async fn watch(&self) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
-        let watch = self.bucket.watch_all().await.map_err(text)?;
-        let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
-        Ok(watch
-            .take_while(|entry| std::future::ready(entry.is_ok()))
-            .filter_map(|entry| std::future::ready(entry.ok()))
-            .map(change)
-            .boxed())
+        watch(&self.bucket).await
     }
 
-    /// The keys that are held by anybody.
+    /// The keys that are held by anybody, as one of the replicas knows them.
     pub async fn keys(&self) -> Result<Vec<String>, Error> {
-        let keys = self.bucket.keys().await.map_err(text)?;
-        keys.try_collect().await.map_err(text)
+        keys(&self.bucket).await
     }
 }
+
+/// Opens a bucket, or makes it; keys disappear after `max_age`, or never if that is zero.
+async fn open(
+    nats: &async_nats::Client,
+    bucket: &str,
+    description: &str,
+    max_age: Duration,
+    replicas: usize,
+) -> Result<kv::Store, Error> {
+    let jetstream = async_nats::jetstream::new(nats.clone());
+    let config = kv::Config {
+        bucket: bucket.to_owned(),
+        description: description.to_owned(),
+        history: 1,
+        max_age,
+        num_replicas: replicas,
+        ..kv::Config::default()
+    };
+    // A role may not be allowed to change a bucket, and need not.
+    let found = jetstream.get_key_value(bucket).await.ok();
+    let fits = |bucket: &kv::Store| bucket.stream.cached_info().config.max_age == max_age;
+    match found.filter(fits) {
+        Some(bucket) => Ok(bucket),
+        None => jetstream.create_or_update_key_value(config).await.map_err(text),
+    }
+}
+
+async fn delete(bucket: &kv::Store, key: &str, revision: u64) -> Result<(), Error> {
+    match bucket.delete_expect_revision(key, Some(revision)).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
+        Err(error) => Err(text(error)),
+    }
+}
+
+async fn watch(bucket: &kv::Store) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
+    let watch = bucket.watch_all().await.map_err(text)?;
+    let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
+    Ok(watch
+        .take_while(|entry| std::future::ready(entry.is_ok()))
+        .filter_map(|entry| std::future::ready(entry.ok()))
+        .map(change)
+        .boxed())
+}
+
+async fn keys(bucket: &kv::Store) -> Result<Vec<String>, Error> {
+    let keys = bucket.keys().await.map_err(text)?;
+    keys.try_collect().await.map_err(text)
+}
+
+/// Whether a message of a bucket takes a key away.
+fn is_removal(headers: &HeaderMap) -> bool {
+    headers.get(OPERATION).is_some_and(|operation| operation.as_str() != PUT)
+}
+
+/// The header that says what a message of a bucket does; without it, it sets the key.
+const OPERATION: &str = "KV-Operation";
+const PUT: &str = "PUT";
 
 fn text(error: impl std::fmt::Display) -> Error {
     Error(error.to_string())

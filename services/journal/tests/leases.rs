@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use postroad_journal::leases::Leases;
+use postroad_journal::leases::{Leases, holdings::Holdings};
 use stage::{Nats, eventually};
 
 const TIME: Duration = Duration::from_millis(1500);
@@ -45,4 +45,47 @@ async fn what_is_not_renewed_expires_and_what_is_does_not() {
     assert!(deadline <= taken.deadline - TIME, "the holder stops before another one can begin");
     assert!(one.renew(lost).await.unwrap().is_none(), "it is another's now");
     assert!(other.acquire("kept", "other").await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_renewed_without_an_answer_is_not_lost() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let (one, other) = (open(&nats).await, open(&nats).await);
+    let known = one.acquire("p001", "one").await.unwrap().unwrap();
+    // The answer to this did not arrive.
+    let unknown = one.renew(known.clone()).await.unwrap().unwrap();
+    let renewed = one.renew(known).await.unwrap().expect("it is still held");
+    assert!(renewed.deadline > unknown.deadline);
+    assert!(one.acquire("p001", "one").await.unwrap().is_some(), "what is held already is acquired");
+    assert!(other.acquire("p001", "other").await.unwrap().is_none());
+    assert!(other.is_held("p001").await.unwrap());
+    one.release(&one.acquire("p001", "one").await.unwrap().unwrap()).await.unwrap();
+    assert!(!other.is_held("p001").await.unwrap());
+    assert!(!other.is_held("p002").await.unwrap(), "what never was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_taken_only_as_it_was_found() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let holdings = Holdings::open(&client, "partitions", 1).await.unwrap();
+    assert_eq!(holdings.get("p001").await.unwrap(), None);
+    let held = holdings.take("p001", "one", None).await.unwrap().unwrap();
+    assert_eq!(holdings.take("p001", "other", None).await.unwrap(), None, "it is held");
+    let found = holdings.get("p001").await.unwrap().unwrap();
+    assert_eq!(found, held);
+    assert_eq!(holdings.keys().await.unwrap(), ["p001"]);
+
+    // Its holder comes back, and takes it anew, before the other one has decided.
+    let again = holdings.take("p001", "one", Some(&found)).await.unwrap().unwrap();
+    assert_eq!(holdings.take("p001", "other", Some(&found)).await.unwrap(), None, "what was found is no longer so");
+    holdings.give_back(&held).await.unwrap();
+    assert_eq!(holdings.get("p001").await.unwrap(), Some(again.clone()), "it was held anew");
+
+    let taken = holdings.take("p001", "other", Some(&again)).await.unwrap().unwrap();
+    holdings.give_back(&again).await.unwrap();
+    assert_eq!(holdings.get("p001").await.unwrap(), Some(taken.clone()), "it is another's");
+    holdings.give_back(&taken).await.unwrap();
+    assert_eq!(holdings.get("p001").await.unwrap(), None);
+    assert!(holdings.take("p001", "one", None).await.unwrap().is_some());
 }

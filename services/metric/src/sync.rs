@@ -124,7 +124,11 @@ impl Sync {
             ),
             partitions: gauge("postroad_sync_partitions", "Partitions that this worker holds, of 256."),
             workers: gauge("postroad_sync_workers", "Workers that take mailboxes, as this one sees them."),
-            lease_changes: counters("postroad_sync_lease_changes_total", "Leases won and lost.", &["change"]),
+            lease_changes: counters(
+                "postroad_sync_lease_changes_total",
+                "Partitions acquired, given back and lost.",
+                &["change"],
+            ),
         }
     }
 }

@@ -48,19 +48,21 @@ mod worker;
 use std::sync::Arc;
 
 use postroad_core::fault::{Code, Report};
-use postroad_journal::leases::Leases;
+use postroad_journal::leases::{Leases, holdings::Holdings};
 use postroad_proto::sync::v1::sync_service_server::SyncServiceServer;
 use postroad_rig::{Config, Context, Error, serve};
 
 /// Makes the role's buckets where they are missing, and gives them the lease time.
 pub async fn prepare(nats: &async_nats::Client, config: &Config) -> Result<(), Error> {
     let lease = std::time::Duration::from_millis(config.sync.lease_ms);
-    for bucket in ownership::BUCKETS {
-        Leases::open(nats, bucket, lease, config.nats.replicas).await.map_err(|error| {
-            Error::Fault(Report::new(Code::JournalUnavailable, format!("the bucket {bucket}: {error}")))
-        })?;
+    let opened = async {
+        Leases::open(nats, ownership::LEASES, lease, config.nats.replicas).await?;
+        Holdings::open(nats, ownership::PARTITIONS, config.nats.replicas).await
+    };
+    match opened.await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Fault(Report::new(Code::JournalUnavailable, format!("the role's buckets: {error}")))),
     }
-    Ok(())
 }
 
 /// Runs the role until shutdown.

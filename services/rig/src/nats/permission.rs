@@ -35,7 +35,7 @@ const SHARED: &str = "POSTROAD";
 const APART: &str = "LOCATOR";
 
 /// KV buckets, by role.
-const BUCKETS: [(Role, &[&str]); 2] = [(Role::Sync, &["leases", "members"]), (Role::Crm, &[KEYS])];
+const BUCKETS: [(Role, &[&str]); 2] = [(Role::Sync, &["leases", "partitions"]), (Role::Crm, &[KEYS])];
 /// The data keys of contents: they are destroyed for good, message by message.
 const KEYS: &str = "content_keys";
 /// KV buckets of the locator's own account.

@@ -58,7 +58,7 @@ const TRIES: &[Try] = &[
     ("$JS.API.STREAM.DELETE.OBJ_content", "", &[]),
     // Buckets: written and read by their owner.
     ("$KV.leases.probe", "", &["sync"]),
-    ("$KV.members.probe", "", &["sync"]),
+    ("$KV.partitions.probe", "", &["sync"]),
     ("$KV.locations.probe", "", &[]),
     ("$KV.autodiscover.probe", "", &[]),
     ("$O.content.M.probe", "", &["crm"]),
