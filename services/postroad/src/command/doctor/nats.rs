@@ -5,7 +5,7 @@ use postroad_core::fault::Code;
 use postroad_journal::{Denials, Journal, Part};
 use postroad_rig::{Config, Role, config::Nats, nats::permission};
 
-use super::{Check, durability, patiently};
+use super::{Check, PATIENCE, durability, patiently};
 use crate::failure::Failure;
 
 /// All checks of NATS, of which the later ones need the earlier ones; and the journal, if there is one.
@@ -57,7 +57,9 @@ async fn connect(nats: &Nats) -> Result<Client, Check> {
             "start nats-server 2.12 or newer with JetStream there, correct nats.url, or let the firewall pass it";
         Check { remedy: Some(remedy.to_owned()), ..check }
     };
-    match patiently(postroad_rig::nats::connect(nats, &label, Denials::default())).await {
+    // Each address of the name may take as long as a connection may.
+    let connects = postroad_rig::nats::connect(nats, &label, Denials::default());
+    match tokio::time::timeout(PATIENCE * 4, connects).await.ok() {
         Some(Ok(client)) => Ok(client),
         Some(Err(error)) => {
             let report = error.report();
