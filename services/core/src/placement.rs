@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// How many partitions there are; pinned, because leases are named by it.
+/// How many partitions there are; pinned, because what is held is named by it.
 pub const PARTITIONS: u16 = 256;
 
 /// The partition of a mailbox.

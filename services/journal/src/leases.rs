@@ -63,7 +63,7 @@ impl Leases {
         match self.bucket.create(key, value.clone().into()).await {
             Ok(revision) => Ok(Some(Lease { key: key.to_owned(), deadline, value, revision })),
             Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => {
-                self.find(key, |found| found.split_once(' ').is_some_and(|(name, _)| name == holder)).await
+                self.find(key, |found| is_of(found, holder)).await
             }
             Err(error) => Err(text(error)),
         }
@@ -94,9 +94,17 @@ impl Leases {
         }
     }
 
-    /// Gives a lease back; nothing happens if it was lost.
-    pub async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        delete(&self.bucket, &lease.key, lease.revision).await
+    /// Gives a key back that a holder has, also by a request whose answer was lost; nothing happens if it does not have it.
+    pub async fn release(&self, key: &str, holder: &str) -> Result<(), Error> {
+        let Some((revision, value)) = self.last(key).await? else { return Ok(()) };
+        if !is_of(&value, holder) {
+            return Ok(());
+        }
+        match self.bucket.delete_expect_revision(key, Some(revision)).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
+            Err(error) => Err(text(error)),
+        }
     }
 
     /// Whether anybody holds a key now. The leader is asked: a replica may not know yet of a lease that was just acquired.
@@ -117,12 +125,19 @@ impl Leases {
     /// Every acquisition, renewal and return of a key from now on; not the end of one that ran out. Ends when NATS forgets who
     /// listens: to be called again then.
     pub async fn watch(&self) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
-        watch(&self.bucket).await
+        let watch = self.bucket.watch_all().await.map_err(text)?;
+        let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
+        Ok(watch
+            .take_while(|entry| std::future::ready(entry.is_ok()))
+            .filter_map(|entry| std::future::ready(entry.ok()))
+            .map(change)
+            .boxed())
     }
 
     /// The keys that are held by anybody, as one of the replicas knows them.
     pub async fn keys(&self) -> Result<Vec<String>, Error> {
-        keys(&self.bucket).await
+        let keys = self.bucket.keys().await.map_err(text)?;
+        keys.try_collect().await.map_err(text)
     }
 }
 
@@ -152,27 +167,9 @@ async fn open(
     }
 }
 
-async fn delete(bucket: &kv::Store, key: &str, revision: u64) -> Result<(), Error> {
-    match bucket.delete_expect_revision(key, Some(revision)).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
-        Err(error) => Err(text(error)),
-    }
-}
-
-async fn watch(bucket: &kv::Store) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
-    let watch = bucket.watch_all().await.map_err(text)?;
-    let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
-    Ok(watch
-        .take_while(|entry| std::future::ready(entry.is_ok()))
-        .filter_map(|entry| std::future::ready(entry.ok()))
-        .map(change)
-        .boxed())
-}
-
-async fn keys(bucket: &kv::Store) -> Result<Vec<String>, Error> {
-    let keys = bucket.keys().await.map_err(text)?;
-    keys.try_collect().await.map_err(text)
+/// Whether a lease is of a holder: its value is the name and the term.
+fn is_of(value: &str, holder: &str) -> bool {
+    value.split_once(' ').is_some_and(|(name, _)| name == holder)
 }
 
 /// Whether a message of a bucket takes a key away.

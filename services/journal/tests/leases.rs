@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use postroad_journal::leases::{Leases, holdings::Holdings};
 use stage::{Nats, eventually};
 
@@ -23,7 +24,9 @@ async fn one_holds_it_until_it_is_given_back() {
     let mut keys = one.keys().await.unwrap();
     keys.sort();
     assert_eq!(keys, ["p001", "p002"]);
-    one.release(&lease).await.unwrap();
+    other.release("p001", "other").await.unwrap();
+    assert!(one.is_held("p001").await.unwrap(), "it is not its own");
+    one.release("p001", "one").await.unwrap();
     assert!(other.acquire("p001", "other").await.unwrap().is_some(), "it is free at once");
     assert!(one.renew(lease).await.unwrap().is_none(), "what was given back cannot be renewed");
 }
@@ -59,7 +62,7 @@ async fn what_was_renewed_without_an_answer_is_not_lost() {
     assert!(one.acquire("p001", "one").await.unwrap().is_some(), "what is held already is acquired");
     assert!(other.acquire("p001", "other").await.unwrap().is_none());
     assert!(other.is_held("p001").await.unwrap());
-    one.release(&one.acquire("p001", "one").await.unwrap().unwrap()).await.unwrap();
+    one.release("p001", "one").await.unwrap();
     assert!(!other.is_held("p001").await.unwrap());
     assert!(!other.is_held("p002").await.unwrap(), "what never was");
 }
@@ -69,23 +72,26 @@ async fn what_is_held_is_taken_only_as_it_was_found() {
     let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
     let client = async_nats::connect(nats.url()).await.unwrap();
     let holdings = Holdings::open(&client, "partitions", 1).await.unwrap();
-    assert_eq!(holdings.get("p001").await.unwrap(), None);
-    let held = holdings.take("p001", "one", None).await.unwrap().unwrap();
-    assert_eq!(holdings.take("p001", "other", None).await.unwrap(), None, "it is held");
-    let found = holdings.get("p001").await.unwrap().unwrap();
-    assert_eq!(found, held);
-    assert_eq!(holdings.keys().await.unwrap(), ["p001"]);
+    assert!(holdings.is_new().await.unwrap());
+    let held = holdings.take("p001", "one", 0).await.unwrap().unwrap();
+    assert_eq!(holdings.take("p001", "other", 0).await.unwrap(), None, "it is held");
 
     // Its holder comes back, and takes it anew, before the other one has decided.
-    let again = holdings.take("p001", "one", Some(&found)).await.unwrap().unwrap();
-    assert_eq!(holdings.take("p001", "other", Some(&found)).await.unwrap(), None, "what was found is no longer so");
-    holdings.give_back(&held).await.unwrap();
-    assert_eq!(holdings.get("p001").await.unwrap(), Some(again.clone()), "it was held anew");
+    let again = holdings.take("p001", "one", held).await.unwrap().unwrap();
+    assert_eq!(holdings.take("p001", "other", held).await.unwrap(), None, "what was found is no longer so");
+    holdings.give_back("p001", held).await.unwrap();
+    let taken = holdings.take("p001", "other", again).await.unwrap().expect("an old return did nothing");
+    holdings.give_back("p001", again).await.unwrap();
+    holdings.take("p002", "one", 0).await.unwrap().unwrap();
+    assert!(!holdings.is_new().await.unwrap());
 
-    let taken = holdings.take("p001", "other", Some(&again)).await.unwrap().unwrap();
-    holdings.give_back(&again).await.unwrap();
-    assert_eq!(holdings.get("p001").await.unwrap(), Some(taken.clone()), "it is another's");
-    holdings.give_back(&taken).await.unwrap();
-    assert_eq!(holdings.get("p001").await.unwrap(), None);
-    assert!(holdings.take("p001", "one", None).await.unwrap().is_some());
+    let mut told = holdings.follow().await.unwrap();
+    let mut next = async || told.next().await.map(|one| (one.key, one.holder, one.revision, one.is_last)).unwrap();
+    assert_eq!(next().await, ("p001".to_owned(), Some("other".to_owned()), taken, false), "it is another's");
+    let (key, holder, _, is_last) = next().await;
+    assert_eq!((key.as_str(), holder.as_deref(), is_last), ("p002", Some("one"), true));
+    holdings.give_back("p001", taken).await.unwrap();
+    let (key, holder, revision, _) = next().await;
+    assert_eq!((key.as_str(), holder), ("p001", None));
+    assert!(holdings.take("p001", "one", revision).await.unwrap().is_some(), "what was given back can be taken");
 }

@@ -53,7 +53,7 @@ pub struct Sync {
     pub partitions: IntGauge,
     /// Workers that take mailboxes, as this one sees them.
     pub workers: IntGauge,
-    /// Leases by `change`: `acquired`, `given_back`, `lost`.
+    /// Partitions by `change`: `acquired`, `given_back`, `lost`.
     pub lease_changes: IntCounterVec,
 }
 

@@ -15,7 +15,6 @@ use std::{
 };
 
 use postroad_core::placement::partition;
-use postroad_journal::leases::holdings::Holding;
 use postroad_rig::{Context, clock};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -23,10 +22,12 @@ use uuid::Uuid;
 use crate::lock::lock;
 
 mod interruption;
+mod mirror;
 mod round;
 
 pub use interruption::Interruption;
 use interruption::Interruptions;
+use mirror::Mirror;
 
 /// The bucket of what workers say of themselves: that they live, and that they take mailboxes.
 pub const LEASES: &str = "leases";
@@ -42,8 +43,10 @@ pub struct Ownership {
     /// Until when this worker counts as one that lives.
     deadline: Mutex<Option<Instant>>,
     held: Mutex<HashMap<u16, Held>>,
-    /// Partitions that the bucket may say are this worker's, and that it does not hold.
-    unsure: Mutex<HashSet<u16>>,
+    /// What the bucket says; `None` until all of it was told.
+    mirror: Mutex<Option<Mirror>>,
+    /// Partitions that are placed here and not held.
+    wanted: Mutex<HashSet<u16>>,
     /// Cycles under way, by partition.
     running: Mutex<HashMap<u16, u32>>,
     members: Mutex<Vec<String>>,
@@ -54,8 +57,9 @@ pub struct Ownership {
     look: Notify,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Held {
-    holding: Holding,
+    revision: u64,
     /// Placed elsewhere: nothing new is begun.
     is_leaving: bool,
 }
@@ -76,7 +80,8 @@ impl Ownership {
             lease: Duration::from_millis(context.config.sync.lease_ms),
             deadline: Mutex::default(),
             held: Mutex::default(),
-            unsure: Mutex::default(),
+            mirror: Mutex::default(),
+            wanted: Mutex::default(),
             running: Mutex::default(),
             members: Mutex::default(),
             is_draining: AtomicBool::new(false),

@@ -6,7 +6,7 @@
 //! the CRM, and the way a commit is repeated (`services/journal/src/execute.rs`). Whoever changes the order there changes it here.
 //!
 //! Between two steps anything may happen to others, so a pause needs no state of its own. A lease is one fact: a holder's own
-//! deadline is never later than the bucket's, so "believes to hold" implies "holds". That it is so is shown by [`ownership`].
+//! deadline is never later than the bucket's, so "believes to hold" implies "holds". [`ownership`] shows that it is so.
 
 use postroad_core::invariant;
 use stateright::{Model, Property};

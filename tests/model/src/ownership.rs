@@ -12,7 +12,7 @@ use stateright::{Model, Property};
 /// What is left out, to show that the model would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Whether a holder lives is asked before the holding is read.
+    /// Whether a holder lives is asked before it is looked up who holds.
     LifeFirst,
     /// A worker whose lease was lost goes on holding.
     HoldsOn,
@@ -33,6 +33,8 @@ pub struct Ownership {
     pub rounds: u8,
     /// Answers and requests that get lost or late.
     pub losses: u8,
+    /// Whether the partition is placed elsewhere at times.
+    pub leaves: bool,
     /// What is left out.
     pub flaw: Option<Flaw>,
 }
@@ -52,12 +54,10 @@ enum Request {
     Renew { number: u8, revision: u8, term: u8 },
     /// Reads the own lease.
     Own,
-    /// Reads the partition.
-    Read,
     /// Asks whether the other worker lives.
     Life,
-    /// Takes the partition as it was found.
-    Take(Option<u8>),
+    /// Takes the partition as it was known.
+    Take(u8),
     /// Gives the partition back.
     GiveBack(u8),
 }
@@ -67,7 +67,6 @@ enum Answer {
     Done(u8),
     Refused,
     Lease(Option<(u8, u8)>),
-    Holding(Option<(usize, u8)>),
     Lives(bool),
 }
 
@@ -87,10 +86,10 @@ struct Worker {
     answer: Option<Answer>,
     /// Whether the present round is to take the partition, or to give it back.
     wants: bool,
-    /// The revision that was found before the holder's life was asked for.
-    found: Option<u8>,
-    /// Whether the other one was found to be gone, where that is asked first.
-    is_other_gone: bool,
+    /// Who holds the partition, in which revision, as far as it was told.
+    mirror: (Option<usize>, u8),
+    /// The revision that was known before the holder's life was asked for.
+    known: u8,
     /// A request that was given up and may still arrive.
     late: Option<Request>,
 }
@@ -102,7 +101,7 @@ pub struct World {
     /// Of each worker: the number of the renewal, the revision, and the term.
     leases: [Option<(u8, u8, u8)>; 2],
     /// Who holds the partition, in which revision.
-    holding: Option<(usize, u8)>,
+    holding: (Option<usize>, u8),
     revision: u8,
     rounds: u8,
     losses: u8,
@@ -119,6 +118,8 @@ pub enum Action {
     Serve(usize),
     /// It goes on with the answer.
     Resume(usize),
+    /// It hears of the partition.
+    Hear(usize),
     /// The answer gets lost, and the round ends.
     LoseAnswer(usize),
     /// The round ends before the request arrives.
@@ -142,8 +143,7 @@ impl Worker {
     }
 
     fn end(&mut self) {
-        (self.request, self.answer, self.found) = (None, None, None);
-        self.is_other_gone = false;
+        (self.request, self.answer, self.known) = (None, None, 0);
     }
 
     fn renewal(&mut self) -> Request {
@@ -176,27 +176,38 @@ impl Worker {
     }
 
     /// Its lease is known to last; what comes next depends on where the partition is placed.
-    fn renewed(&mut self, number: u8, term: u8, revision: u8, flaw: Option<Flaw>) {
+    fn renewed(&mut self, me: usize, number: u8, term: u8, revision: u8, flaw: Option<Flaw>) {
         self.life = Some((revision, term));
         self.deadline = if flaw == Some(Flaw::CountsFromAnswer) { self.sent + 1 } else { number };
+        let (holder, revision) = self.mirror;
+        let is_own = holder == Some(me);
+        if self.held.is_some_and(|held| held < revision) {
+            self.held = is_own.then_some(revision);
+        }
         match (self.wants, self.held) {
-            (true, Some(_)) => self.end(),
-            (true, None) if flaw == Some(Flaw::LifeFirst) => self.ask(Request::Life),
+            (true, None) if holder.is_none() || is_own => self.ask(Request::Take(revision)),
+            (true, None) => {
+                self.known = revision;
+                self.ask(Request::Life);
+            }
             (false, Some(revision)) => {
                 if flaw != Some(Flaw::HoldsUntilAnswered) {
                     self.held = None;
                 }
                 self.ask(Request::GiveBack(revision));
             }
-            (_, None) => self.ask(Request::Read),
+            (false, None) if is_own => self.ask(Request::GiveBack(revision)),
+            (true, Some(_)) | (false, None) => self.end(),
         }
     }
 
     fn resume(&mut self, me: usize, flaw: Option<Flaw>) {
         let (Some(request), Some(answer)) = (self.request, self.answer) else { return };
         match (request, answer) {
-            (Request::Acquire(number), Answer::Done(revision)) => self.renewed(number, number, revision, flaw),
-            (Request::Renew { number, term, .. }, Answer::Done(revision)) => self.renewed(number, term, revision, flaw),
+            (Request::Acquire(number), Answer::Done(revision)) => self.renewed(me, number, number, revision, flaw),
+            (Request::Renew { number, term, .. }, Answer::Done(revision)) => {
+                self.renewed(me, number, term, revision, flaw);
+            }
             (Request::Acquire(_) | Request::Renew { .. }, _) => self.ask(Request::Own),
             (Request::Own, Answer::Lease(Some((revision, term)))) if self.takes_for_its_own(term, flaw) => {
                 self.sent += 1;
@@ -207,30 +218,18 @@ impl Worker {
                 let request = self.renewal();
                 self.ask(request);
             }
-            (Request::Read, Answer::Holding(found)) => match (self.wants, found) {
-                (true, None) => self.ask(Request::Take(None)),
-                (true, Some((holder, revision))) if holder == me || self.is_other_gone => {
-                    self.ask(Request::Take(Some(revision)));
-                }
-                (true, Some(_)) if flaw == Some(Flaw::LifeFirst) => self.end(),
-                (true, Some((_, revision))) => {
-                    self.ask(Request::Life);
-                    self.found = Some(revision);
-                }
-                (false, Some((holder, revision))) if holder == me => self.ask(Request::GiveBack(revision)),
-                (false, _) => self.end(),
-            },
-            (Request::Life, Answer::Lives(lives)) if flaw == Some(Flaw::LifeFirst) => {
-                self.is_other_gone = !lives;
-                self.ask(Request::Read);
+            (Request::Life, Answer::Lives(false)) if flaw == Some(Flaw::LifeFirst) => {
+                self.ask(Request::Take(self.mirror.1));
             }
-            (Request::Life, Answer::Lives(false)) => self.ask(Request::Take(self.found)),
+            (Request::Life, Answer::Lives(false)) => self.ask(Request::Take(self.known)),
             (Request::Take(_), Answer::Done(revision)) => {
                 self.held = Some(revision);
                 self.end();
             }
             (Request::GiveBack(_), _) => {
-                self.held = None;
+                if flaw == Some(Flaw::HoldsUntilAnswered) {
+                    self.held = None;
+                }
                 self.end();
             }
             _ => self.end(),
@@ -259,21 +258,20 @@ impl World {
             }
             Request::Acquire(_) | Request::Renew { .. } => Answer::Refused,
             Request::Own => Answer::Lease(self.leases[worker].map(|(_, revision, term)| (revision, term))),
-            Request::Read => Answer::Holding(self.holding),
             Request::Life => Answer::Lives(self.leases[1 - worker].is_some()),
             Request::Take(over) => {
-                let fits = self.holding.map(|(_, revision)| revision) == over;
-                if !fits && flaw != Some(Flaw::TakesBlindly) {
+                let (holder, revision) = self.holding;
+                if revision != over && flaw != Some(Flaw::TakesBlindly) {
                     return Answer::Refused;
                 }
-                self.was_taken_from_gone |= self.holding.is_some_and(|(holder, _)| holder != worker);
+                self.was_taken_from_gone |= holder.is_some_and(|holder| holder != worker);
                 let revision = self.next();
-                self.holding = Some((worker, revision));
+                self.holding = (Some(worker), revision);
                 Answer::Done(revision)
             }
             Request::GiveBack(revision) => {
-                if self.holding.is_some_and(|(_, known)| known == revision) {
-                    self.holding = None;
+                if self.holding.0.is_some() && self.holding.1 == revision {
+                    self.holding = (None, self.next());
                     self.was_given_back = true;
                 }
                 Answer::Done(revision)
@@ -309,10 +307,14 @@ impl Model for Ownership {
                     actions.extend(worker.late.is_none().then_some(Action::GiveUp(number)));
                 }
             } else if world.rounds < self.rounds {
-                actions.extend([Action::Begin(number, true), Action::Begin(number, false)]);
+                actions.push(Action::Begin(number, true));
+                actions.extend(self.leaves.then_some(Action::Begin(number, false)));
             }
             if worker.late.is_some() {
                 actions.push(Action::ArriveLate(number));
+            }
+            if worker.mirror != world.holding {
+                actions.push(Action::Hear(number));
             }
             if worker.passed < worker.sent {
                 actions.push(Action::Pass(number));
@@ -334,6 +336,7 @@ impl Model for Ownership {
                 let request = world.workers[worker].request?;
                 world.workers[worker].answer = Some(world.serve(worker, request, self.flaw));
             }
+            Action::Hear(worker) => world.workers[worker].mirror = world.holding,
             Action::Resume(worker) => world.workers[worker].resume(worker, self.flaw),
             Action::LoseAnswer(worker) => {
                 world.losses += 1;

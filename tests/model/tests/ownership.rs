@@ -4,7 +4,7 @@ use model::ownership::{Flaw, ONE_HOLDER, Ownership};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 fn holds(rounds: u8, losses: u8) {
-    let protocol = Ownership { rounds, losses, flaw: None };
+    let protocol = Ownership { rounds, losses, leaves: true, flaw: None };
     let checker = protocol.checker().threads(2).spawn_bfs().join();
     println!("{protocol:?}: {} states, up to {} steps", checker.unique_state_count(), checker.max_depth());
     checker.assert_properties();
@@ -12,30 +12,30 @@ fn holds(rounds: u8, losses: u8) {
 
 #[test]
 fn one_worker_at_most_holds_a_partition_whatever_is_lost_or_late() {
-    holds(4, 0);
+    holds(3, 0);
     holds(3, 1);
 }
 
 #[test]
 #[ignore = "some minutes"]
 fn one_worker_at_most_holds_a_partition_whatever_is_lost_and_late_more_often() {
-    holds(5, 0);
-    holds(4, 1);
+    holds(4, 0);
     holds(3, 2);
+    holds(4, 1);
 }
 
 #[test]
 fn what_is_left_out_is_noticed() {
     let flaws = [
-        (Flaw::LifeFirst, 3, 0),
-        (Flaw::HoldsOn, 3, 1),
-        (Flaw::TakesBlindly, 3, 0),
-        (Flaw::CountsFromAnswer, 3, 0),
-        (Flaw::HoldsUntilAnswered, 3, 1),
-        (Flaw::AnyTerm, 4, 1),
+        (Flaw::LifeFirst, 3, 0, false),
+        (Flaw::HoldsOn, 3, 0, false),
+        (Flaw::TakesBlindly, 3, 0, false),
+        (Flaw::CountsFromAnswer, 3, 0, false),
+        (Flaw::HoldsUntilAnswered, 3, 1, true),
+        (Flaw::AnyTerm, 4, 1, false),
     ];
-    for (flaw, rounds, losses) in flaws {
-        let protocol = Ownership { rounds, losses, flaw: Some(flaw) };
+    for (flaw, rounds, losses, leaves) in flaws {
+        let protocol = Ownership { rounds, losses, leaves, flaw: Some(flaw) };
         let found = HasDiscoveries::AnyOf([ONE_HOLDER].into());
         let checker = protocol.checker().threads(2).finish_when(found).spawn_bfs().join();
         let path = checker.discovery(ONE_HOLDER);

@@ -1,24 +1,28 @@
 //! Who holds what, until it is given back or its holder is gone: a KV bucket whose keys do not end by themselves.
 //!
-//! A holder says with one lease that it lives, instead of renewing each thing that it holds. Whoever takes a thing from one that
-//! is gone must have read the holding before it found no lease: a holder that comes back takes its things anew, by which their
-//! revisions change, and what was read before no longer fits.
+//! A holder says with one lease that it lives, instead of renewing each thing that it holds. What was taken or given back without
+//! an answer, or late, is known by following the bucket alone. Whoever takes a thing from one that is gone must have read the
+//! holding before it found no lease: a holder that comes back takes its things anew, by which their revisions change, and what was
+//! read before no longer fits.
 
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 
-use super::{Change, Error, delete, keys, open, text, watch};
+use super::{Error, open, text};
 
-/// A thing that is held.
+/// A thing, as the bucket has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// What is held.
+    /// Which one.
     pub key: String,
-    /// Who holds it, if it lives.
-    pub holder: String,
-    revision: u64,
+    /// Who holds it, if it lives; `None` once it was given back.
+    pub holder: Option<String>,
+    /// By which it is told whether anything changed since. Whatever was never held has the revision zero.
+    pub revision: u64,
+    /// Nothing more is known: what was not told was never held.
+    pub is_last: bool,
 }
 
 /// The holdings of one kind; a cheap clone.
@@ -34,44 +38,41 @@ impl Holdings {
         Ok(Self { bucket: open(nats, bucket, description, Duration::ZERO, replicas).await? })
     }
 
-    /// What is held of a key; possibly as it was a moment before.
-    pub async fn get(&self, key: &str) -> Result<Option<Holding>, Error> {
-        let entry = self.bucket.entry(key).await.map_err(text)?;
-        Ok(entry.filter(|entry| entry.operation == kv::Operation::Put).map(|entry| Holding {
-            holder: String::from_utf8_lossy(&entry.value).into_owned(),
-            revision: entry.revision,
-            key: entry.key,
-        }))
+    /// Takes what has this revision; gives the new one, or `None` if it has another one by now.
+    pub async fn take(&self, key: &str, holder: &str, revision: u64) -> Result<Option<u64>, Error> {
+        match self.bucket.update(key, holder.to_owned().into(), revision).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(error) => Err(text(error)),
+        }
     }
 
-    /// Takes what nobody holds, or what is held as `over` says; `None` if that is not so any more.
-    pub async fn take(&self, key: &str, holder: &str, over: Option<&Holding>) -> Result<Option<Holding>, Error> {
-        let value = holder.to_owned().into();
-        let taken = match over {
-            Some(over) => match self.bucket.update(key, value, over.revision).await {
-                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => return Ok(None),
-                taken => taken.map_err(text),
-            },
-            None => match self.bucket.create(key, value).await {
-                Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => return Ok(None),
-                taken => taken.map_err(text),
-            },
-        };
-        Ok(Some(Holding { key: key.to_owned(), holder: holder.to_owned(), revision: taken? }))
+    /// Gives back what has this revision; nothing happens if it has another one by now.
+    pub async fn give_back(&self, key: &str, revision: u64) -> Result<(), Error> {
+        match self.bucket.delete_expect_revision(key, Some(revision)).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
+            Err(error) => Err(text(error)),
+        }
     }
 
-    /// Gives back what is held; nothing happens if it was taken.
-    pub async fn give_back(&self, holding: &Holding) -> Result<(), Error> {
-        delete(&self.bucket, &holding.key, holding.revision).await
+    /// Whether anything was ever held.
+    pub async fn is_new(&self) -> Result<bool, Error> {
+        Ok(self.bucket.status().await.map_err(text)?.values() == 0)
     }
 
-    /// Every key that is taken or given back from now on. Ends when NATS forgets who listens: to be called again then.
-    pub async fn watch(&self) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
-        watch(&self.bucket).await
-    }
-
-    /// The keys that are held, also by holders that are gone.
-    pub async fn keys(&self) -> Result<Vec<String>, Error> {
-        keys(&self.bucket).await
+    /// Everything as it is, possibly as it was a moment before, and then each change. Ends when NATS forgets who listens: to be called
+    /// again then.
+    pub async fn follow(&self) -> Result<impl Stream<Item = Holding> + Send + Unpin + use<>, Error> {
+        let watch = self.bucket.watch_with_history(">").await.map_err(text)?;
+        Ok(watch
+            .take_while(|entry| std::future::ready(entry.is_ok()))
+            .filter_map(|entry| std::future::ready(entry.ok()))
+            .map(|entry| {
+                let is_held = entry.operation == kv::Operation::Put;
+                let holder = is_held.then(|| String::from_utf8_lossy(&entry.value).into_owned());
+                Holding { key: entry.key, holder, revision: entry.revision, is_last: entry.delta == 0 }
+            })
+            .boxed())
     }
 }

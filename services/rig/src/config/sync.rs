@@ -37,7 +37,7 @@ pub struct Sync {
     pub last_probe_ms: u64,
     /// Mailboxes that are processed at the same time.
     pub concurrency: usize,
-    /// How long a partition stays with a worker that does not renew it.
+    /// How long partitions stay with a worker that does not say that it lives.
     pub lease_ms: u64,
     /// Commits after which a snapshot of all mailboxes is kept, or as many as there are mailboxes where they are more.
     pub snapshot_commits: u64,

@@ -1,15 +1,12 @@
 //! The rounds in which a worker says that it lives, and takes and gives back partitions.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use futures::{
-    StreamExt as _,
-    future::{join_all, try_join_all},
-};
+use futures::{StreamExt as _, future::join_all};
 use postroad_core::placement::plan;
 use postroad_journal::leases::{
     Error, Lease, Leases,
@@ -19,11 +16,18 @@ use postroad_metric::sync::SYNC;
 use postroad_rig::clock;
 use tokio_util::sync::CancellationToken;
 
-use super::{Held, LEASES, Ownership, PARTITIONS};
+use super::{
+    Held, LEASES, Ownership, PARTITIONS,
+    mirror::{Mirror, key_of},
+};
 use crate::lock::lock;
 
 /// Before the name of a worker that takes mailboxes, as the key of a lease.
 const MEMBER: &str = "member.";
+/// Before the name of a worker, as the key of the lease by which it lives.
+const WORKER: &str = "worker.";
+/// Between the beginnings of two rounds, however much happens.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// The buckets, once NATS answered.
 struct Buckets {
@@ -38,6 +42,8 @@ struct Own {
     life: Option<Lease>,
     /// That it takes mailboxes; given back before the partitions are.
     membership: Option<Lease>,
+    /// That this was given back for good.
+    has_left: bool,
     /// Partitions that were let go since that was told.
     lost: usize,
 }
@@ -55,11 +61,15 @@ impl Ownership {
                 let began = clock::instant();
                 self.round_in_time(&buckets, &mut own).await;
                 // Several rounds fit into a lease, so that one lost answer loses nothing.
-                let pause = (self.lease / 4).saturating_sub(elapsed(began)).max(Duration::from_millis(20));
+                let rest = |whole: Duration| whole.saturating_sub(elapsed(began));
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = tokio::time::sleep(rest(SHORTEST)) => {}
+                }
                 tokio::select! {
                     () = shutdown.cancelled() => break,
                     () = self.look.notified() => {}
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep(rest(self.lease / 4)) => {}
                 }
             }
             self.hand_over(&buckets, &mut own).await;
@@ -101,8 +111,12 @@ impl Ownership {
     async fn hear_of_members(&self, leases: &Leases) {
         if let Ok(mut changes) = leases.watch().await {
             while let Some(change) = changes.next().await {
-                let Some(member) = change.key.strip_prefix(MEMBER) else { continue };
-                if change.is_given_back == lock(&self.members).iter().any(|known| known == member) {
+                let is_news = match change.key.strip_prefix(MEMBER) {
+                    Some(member) => change.is_given_back == lock(&self.members).iter().any(|known| known == member),
+                    // What a worker that is gone still held is free.
+                    None => change.is_given_back,
+                };
+                if is_news {
                     self.look.notify_one();
                 }
             }
@@ -111,20 +125,55 @@ impl Ownership {
     }
 
     async fn hear_of_partitions(&self, partitions: &Holdings) {
-        if let Ok(mut changes) = partitions.watch().await {
-            // What was given back before is found by looking once more.
-            self.look.notify_one();
-            while let Some(change) = changes.next().await {
-                if change.is_given_back {
-                    self.look.notify_one();
+        let follow = async { Ok::<_, Error>((partitions.is_new().await?, partitions.follow().await?)) };
+        if let Ok((is_new, mut changes)) = follow.await {
+            let mut fresh = Some(Mirror::default());
+            if is_new {
+                self.know(&mut fresh);
+            }
+            while let Some(told) = changes.next().await {
+                let is_last = told.is_last;
+                match fresh.as_mut() {
+                    Some(fresh) => drop(fresh.note(told)),
+                    None => self.hear(told),
+                }
+                if is_last {
+                    self.know(&mut fresh);
                 }
             }
         }
         tokio::time::sleep(self.lease / 4).await;
     }
 
+    /// Everything was told.
+    fn know(&self, fresh: &mut Option<Mirror>) {
+        if let Some(mut fresh) = fresh.take() {
+            fresh.complete();
+            *lock(&self.mirror) = Some(fresh);
+            self.look.notify_one();
+        }
+    }
+
+    fn hear(&self, told: Holding) {
+        let revision = told.revision;
+        let mut mirror = lock(&self.mirror);
+        let Some(mirror) = mirror.as_mut() else { return };
+        let Some(partition) = mirror.note(told) else { return };
+        let is_free = mirror.holder(partition).is_none();
+        let is_own = mirror.holder(partition) == Some(&self.name);
+        let held = lock(&self.held).get(&partition).map(|held| held.revision);
+        let is_news = match held {
+            Some(held) => held < revision,
+            None => is_own || is_free && lock(&self.wanted).contains(&partition),
+        };
+        if is_news {
+            self.look.notify_one();
+        }
+    }
+
     async fn round_in_time(&self, buckets: &Buckets, own: &mut Own) {
         let limit = self.lease / 2;
+        let before = lock(&self.held).clone();
         let result = match tokio::time::timeout(limit, self.round(buckets, own)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -134,6 +183,9 @@ impl Ownership {
             own.lost += self.let_go();
         }
         let lost = std::mem::take(&mut own.lost);
+        if *lock(&self.held) != before {
+            self.changed.send_modify(|count| *count += 1);
+        }
         let told = match result {
             Ok(()) => lock(&self.interruptions).answered(clock::instant(), clock::now()),
             Err(error) => lock(&self.interruptions).failed(&error, lost, clock::instant(), clock::now()),
@@ -147,22 +199,27 @@ impl Ownership {
         self.live(&buckets.leases, own).await?;
         self.take_part(&buckets.leases, own).await?;
         let keys = buckets.leases.keys().await?;
-        let live: BTreeSet<_> = keys.iter().filter_map(|key| key.strip_prefix(MEMBER)).map(str::to_owned).collect();
+        let mut live: BTreeSet<_> = keys.iter().filter_map(|key| key.strip_prefix(MEMBER)).map(str::to_owned).collect();
+        // Of itself it knows better than a replica that is behind.
+        live.remove(&self.name);
+        live.extend(own.membership.is_some().then(|| self.name.clone()));
         let live = Vec::from_iter(live);
         lock(&self.members).clone_from(&live);
+        let strays = self.compare();
         let held: HashSet<u16> = lock(&self.held).keys().copied().collect();
         let plan = plan(&self.name, &live, |one| held.contains(&one));
         for (partition, held) in lock(&self.held).iter_mut() {
             held.is_leaving = plan.leave.contains(partition);
         }
-        let before = self.partitions();
+        *lock(&self.wanted) = plan.want.iter().copied().collect();
         self.give_back(&buckets.partitions).await;
-        self.clear(&buckets.partitions, &plan.want).await?;
-        self.claim(buckets, &plan.want).await?;
-        if self.partitions() != before || !plan.leave.is_empty() {
-            self.changed.send_modify(|count| *count += 1);
-        }
-        Ok(())
+        let claimed = match own.life {
+            Some(_) => self.claim(buckets, &plan.want).await,
+            None => Ok(()),
+        };
+        let strays = strays.into_iter().filter(|(partition, _)| !plan.want.contains(partition)).collect();
+        return_all(&buckets.partitions, strays).await;
+        claimed
     }
 
     /// Says that this worker lives. One whose lease ended holds nothing any more, since others may have taken it.
@@ -171,129 +228,135 @@ impl Ownership {
             own.lost += self.let_go();
         }
         if let Some(lease) = own.life.clone() {
+            if self.is_young(&lease) {
+                return Ok(());
+            }
             own.life = leases.renew(lease).await?;
             if own.life.is_none() {
                 own.lost += self.let_go();
             }
         }
         if own.life.is_none() {
-            own.life = leases.acquire(&life_of(&self.name), &self.name).await?;
+            own.life = leases.acquire(&format!("{WORKER}{}", self.name), &self.name).await?;
         }
         *lock(&self.deadline) = own.life.as_ref().map(|lease| lease.deadline);
         Ok(())
     }
 
+    /// Whether a lease was renewed just now: a round that something else began need not renew it.
+    fn is_young(&self, lease: &Lease) -> bool {
+        lease.deadline.saturating_duration_since(clock::instant()) > self.lease / 8 * 7
+    }
+
     /// Says that this worker takes mailboxes, or does not any more.
     async fn take_part(&self, leases: &Leases, own: &mut Own) -> Result<(), Error> {
+        let member = format!("{MEMBER}{}", self.name);
         if self.is_draining() {
-            if let Some(lease) = own.membership.as_ref() {
-                leases.release(lease).await?;
+            if !own.has_left {
                 own.membership = None;
+                leases.release(&member, &self.name).await?;
+                own.has_left = true;
             }
             return Ok(());
         }
         if let Some(lease) = own.membership.clone() {
+            if self.is_young(&lease) {
+                return Ok(());
+            }
             own.membership = leases.renew(lease).await?;
         }
         if own.membership.is_none() {
-            own.membership = leases.acquire(&format!("{MEMBER}{}", self.name), &self.name).await?;
+            own.membership = leases.acquire(&member, &self.name).await?;
         }
         Ok(())
+    }
+
+    /// Lets go of what is not its own any more; gives what the bucket says is, and is not held.
+    fn compare(&self) -> Vec<(u16, u64)> {
+        let mut mirror = lock(&self.mirror);
+        let Some(mirror) = mirror.as_mut() else { return Vec::new() };
+        let mut held = lock(&self.held);
+        let revisions: HashMap<u16, u64> = held.iter().map(|(partition, held)| (*partition, held.revision)).collect();
+        let difference = mirror.compare(&self.name, &revisions);
+        held.retain(|partition, _| !difference.lost.contains(partition));
+        for (partition, revision) in difference.renumbered {
+            if let Some(held) = held.get_mut(&partition) {
+                held.revision = revision;
+            }
+        }
+        changed("lost", difference.lost.len());
+        difference.strays
     }
 
     /// Gives back what is placed elsewhere and where nothing runs any more. It is not held from then on, also where no answer tells
     /// whether it was given back.
     async fn give_back(&self, partitions: &Holdings) {
-        let leaving: Vec<(u16, Holding)> = {
+        let leaving: Vec<(u16, u64)> = {
             let running = lock(&self.running);
             let mut held = lock(&self.held);
             let done = held.extract_if(|partition, held| held.is_leaving && !running.contains_key(partition));
-            done.map(|(partition, held)| (partition, held.holding)).collect()
+            done.map(|(partition, held)| (partition, held.revision)).collect()
         };
-        lock(&self.unsure).extend(leaving.iter().map(|(partition, _)| partition));
         changed("given_back", leaving.len());
-        let returns = leaving.into_iter().map(|(partition, holding)| async move {
-            match partitions.give_back(&holding).await {
-                Ok(()) => drop(lock(&self.unsure).remove(&partition)),
-                Err(error) => tracing::debug!(partition, error = %error, "a partition could not be given back"),
-            }
-        });
-        join_all(returns).await;
-    }
-
-    /// Gives back what was held before a lease ended, or was taken or given back by a request without an answer, and is placed
-    /// elsewhere now: the others see a holder that lives.
-    async fn clear(&self, partitions: &Holdings, wanted: &[u16]) -> Result<(), Error> {
-        let unsure: Vec<u16> =
-            lock(&self.unsure).iter().copied().filter(|partition| !wanted.contains(partition)).collect();
-        try_join_all(unsure.into_iter().map(|partition| async move {
-            if let Some(holding) = partitions.get(&key_of(partition)).await?.filter(|found| found.holder == self.name) {
-                partitions.give_back(&holding).await?;
-            }
-            lock(&self.unsure).remove(&partition);
-            Ok(())
-        }))
-        .await
-        .map(drop)
+        return_all(partitions, leaving).await;
     }
 
     /// Claims what is free of what is wanted: held by nobody, by a worker that is gone, or by this one before its lease ended.
     async fn claim(&self, buckets: &Buckets, wanted: &[u16]) -> Result<(), Error> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let partitions = &buckets.partitions;
-        let taken = &HashSet::<String>::from_iter(partitions.keys().await?);
-        let found = wanted.iter().copied().map(|partition| async move {
-            let key = key_of(partition);
-            Ok::<_, Error>((partition, if taken.contains(&key) { partitions.get(&key).await? } else { None }))
+        let Some(found) = lock(&self.mirror).as_ref().map(|mirror| mirror.candidates(wanted)) else { return Ok(()) };
+        // Asked after the holdings were told, not before: see `holdings`.
+        let holders: BTreeSet<&str> = found.iter().filter_map(|one| one.holder.as_deref()).collect();
+        let others = holders.into_iter().filter(|holder| *holder != self.name);
+        let asked = others.map(|holder| async move {
+            let is_held = buckets.leases.is_held(&format!("{WORKER}{holder}")).await;
+            (holder, is_held)
         });
-        let found = try_join_all(found).await?;
-        // Asked after the holdings were read, not before: see `holdings`.
-        let holders: BTreeSet<&str> =
-            found.iter().filter_map(|(_, held)| Some(held.as_ref()?.holder.as_str())).collect();
-        let mut gone = HashSet::from([self.name.as_str()]);
-        for holder in holders {
-            if holder != self.name && !buckets.leases.is_held(&life_of(holder)).await? {
-                gone.insert(holder);
+        let (mut living, mut failed) = (HashSet::new(), Ok(()));
+        for (holder, lives) in join_all(asked).await {
+            if lives.as_ref().is_ok_and(|lives| !lives) {
+                continue;
             }
+            living.insert(holder);
+            failed = failed.and_then(|()| lives.map(drop));
         }
-        let is_free = |held: &Option<Holding>| held.as_ref().is_none_or(|held| gone.contains(held.holder.as_str()));
-        let claims = found.iter().filter(|(_, held)| is_free(held)).map(|(partition, held)| async move {
-            lock(&self.unsure).insert(*partition);
-            if let Some(holding) = partitions.take(&key_of(*partition), &self.name, held.as_ref()).await? {
-                lock(&self.held).insert(*partition, Held { holding, is_leaving: false });
+        let free = found.iter().filter(|one| one.holder.as_deref().is_none_or(|holder| !living.contains(holder)));
+        let claims = free.map(|one| async move {
+            let taken = buckets.partitions.take(&key_of(one.partition), &self.name, one.revision).await?;
+            if let Some(revision) = taken {
+                lock(&self.held).insert(one.partition, Held { revision, is_leaving: false });
                 changed("acquired", 1);
             }
-            lock(&self.unsure).remove(partition);
             Ok(())
         });
-        join_all(claims).await.into_iter().collect()
+        join_all(claims).await.into_iter().fold(failed, Result::and)
     }
 
     /// Holds nothing any more; gives how many partitions that were. The bucket may go on naming this worker.
     fn let_go(&self) -> usize {
-        let mut held = lock(&self.held);
-        let lost: Vec<u16> = held.drain().map(|(partition, _)| partition).collect();
-        lock(&self.unsure).extend(&lost);
-        drop(held);
-        if !lost.is_empty() {
-            changed("lost", lost.len());
+        let lost = std::mem::take(&mut *lock(&self.held)).len();
+        if lost > 0 {
+            changed("lost", lost);
             self.changed.send_modify(|count| *count += 1);
         }
-        lost.len()
+        lost
+    }
+
+    /// Hands everything over, for as long as a lease or some seconds.
+    async fn hand_over(&self, buckets: &Buckets, own: &mut Own) {
+        let patience = self.lease.min(Duration::from_secs(8));
+        let hands_over = self.hand_all_over(buckets, own, clock::instant() + patience);
+        if tokio::time::timeout(patience + Duration::from_secs(2), hands_over).await.is_err() {
+            tracing::warn!("NATS does not answer: what was held is free when its lease runs out");
+        }
     }
 
     /// The others learn first that this worker takes nothing more; then each partition goes as soon as nothing runs in it.
-    async fn hand_over(&self, buckets: &Buckets, own: &mut Own) {
+    async fn hand_all_over(&self, buckets: &Buckets, own: &mut Own, deadline: Instant) {
         self.is_draining.store(true, Ordering::Relaxed);
-        let deadline = clock::instant() + self.lease.min(Duration::from_secs(8));
-        let told = async {
-            self.live(&buckets.leases, own).await?;
-            self.take_part(&buckets.leases, own).await
-        };
-        if told.await.is_err() {
-            return;
+        for told in [self.live(&buckets.leases, own).await, self.take_part(&buckets.leases, own).await] {
+            if let Err(error) = told {
+                tracing::debug!(error = %error, "not all could be told that this worker ends");
+            }
         }
         lock(&self.held).values_mut().for_each(|held| held.is_leaving = true);
         loop {
@@ -310,27 +373,26 @@ impl Ownership {
         // What still runs is fenced by the journal, and what could not be given back is free without a holder that lives.
         lock(&self.running).clear();
         self.give_back(&buckets.partitions).await;
-        if let Some(life) = own.life.take() {
-            *lock(&self.deadline) = None;
-            if let Err(error) = buckets.leases.release(&life).await {
-                tracing::debug!(error = %error, "the lease could not be given back; it will run out");
-            }
+        *lock(&self.deadline) = None;
+        if let Err(error) = buckets.leases.release(&format!("{WORKER}{}", self.name), &self.name).await {
+            tracing::debug!(error = %error, "the lease could not be given back; it will run out");
         }
     }
+}
+
+/// Gives partitions back by their revisions. What could not be given back is told by the bucket, and tried again.
+async fn return_all(partitions: &Holdings, leaving: Vec<(u16, u64)>) {
+    let returns = leaving.into_iter().map(|(partition, revision)| async move {
+        if let Err(error) = partitions.give_back(&key_of(partition), revision).await {
+            tracing::debug!(partition, error = %error, "a partition could not be given back");
+        }
+    });
+    join_all(returns).await;
 }
 
 /// Partitions came or went.
 fn changed(how: &str, partitions: usize) {
     SYNC.lease_changes.with_label_values(&[how]).inc_by(partitions as u64);
-}
-
-/// The key of the lease by which a worker lives.
-fn life_of(worker: &str) -> String {
-    format!("worker.{worker}")
-}
-
-fn key_of(partition: u16) -> String {
-    format!("p{partition:03}")
 }
 
 fn elapsed(since: Instant) -> Duration {

@@ -57,7 +57,7 @@ async fn connect(nats: &Nats) -> Result<Client, Check> {
             "start nats-server 2.12 or newer with JetStream there, correct nats.url, or let the firewall pass it";
         Check { remedy: Some(remedy.to_owned()), ..check }
     };
-    // Each address of the name may take as long as a connection may.
+    // Several addresses may be tried, each for as long.
     let connects = postroad_rig::nats::connect(nats, &label, Denials::default());
     match tokio::time::timeout(PATIENCE * 4, connects).await.ok() {
         Some(Ok(client)) => Ok(client),
