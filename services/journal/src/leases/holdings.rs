@@ -56,9 +56,10 @@ impl Holdings {
         }
     }
 
-    /// Whether anything was ever held.
+    /// Whether nothing was ever held.
     pub async fn is_new(&self) -> Result<bool, Error> {
-        Ok(self.bucket.status().await.map_err(text)?.values() == 0)
+        // Not `status`, which tells what was when the bucket was opened.
+        Ok(self.bucket.stream.get_info().await.map_err(text)?.state.messages == 0)
     }
 
     /// Everything as it is, possibly as it was a moment before, and then each change. Ends when NATS forgets who listens: to be called
