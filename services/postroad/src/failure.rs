@@ -126,7 +126,7 @@ impl Problem {
     }
 
     fn is_refusal(&self) -> bool {
-        let not_let_in = [Code::CallerUnknown, Code::AccessTokenRefused, Code::AccessDenied];
+        let not_let_in = [Code::CallerUnknown, Code::AccessTokenRefused, Code::AccessDenied, Code::CertificateExpires];
         self.scope == i32::from(wire::Scope::Input) || not_let_in.iter().any(|code| code.name() == self.code)
     }
 }

@@ -9,7 +9,7 @@
 //! | `token` | files with a token, and the local token |
 //! | `introduction` | how this process says who it is to roles |
 //! | `audit` | what becomes of calls that are denied |
-//! | `expiry` | answers that end with their token |
+//! | `expiry` | answers that end with what their caller showed |
 
 use std::sync::{
     Arc,
@@ -51,8 +51,8 @@ pub const ACTOR: &str = "x-postroad-actor";
 pub struct Caller {
     actor: Actor,
     scope: Scope,
-    /// When what he showed ends.
-    ends: Option<Timestamp>,
+    /// When what he showed ends, and the fault that it is from then on.
+    ends: Option<(Timestamp, Code)>,
     /// Whether the handler has asked whose something is.
     asked: Arc<AtomicBool>,
 }
@@ -65,7 +65,7 @@ impl Caller {
 
     /// The same, until what he showed ends.
     #[must_use]
-    fn until(self, ends: Option<Timestamp>) -> Self {
+    fn until(self, ends: Option<(Timestamp, Code)>) -> Self {
         Self { ends, ..self }
     }
 

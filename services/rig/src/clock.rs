@@ -12,3 +12,8 @@ pub fn now() -> Timestamp {
 pub fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
+
+/// How long it is until a time; nothing if it has passed.
+pub fn until(time: Timestamp) -> std::time::Duration {
+    std::time::Duration::try_from(time.duration_since(now())).unwrap_or_default()
+}

@@ -31,6 +31,8 @@ use places::{Full, Place, Places};
 
 /// What an HTTP/2 connection begins with; one that has not said that much has not begun.
 const PREFACE: usize = 24;
+/// A connection ends so long after its certificate, so that streams can still say why they end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections that are refused are spoken of so often, or the log would be what is flooded.
 const TOLD: Duration = Duration::from_secs(10);
 
@@ -172,6 +174,8 @@ pub struct Connection {
     /// The time that is left to begin; `None` once it has begun.
     begin: Option<Pin<Box<Sleep>>>,
     read: usize,
+    /// The time that is left of the certificate at the other end, if there is one.
+    end: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
 
@@ -182,7 +186,9 @@ enum Wire {
 
 impl Connection {
     fn new(stream: Wire, peer: Peer, place: Place, limit: Duration) -> Self {
-        Self { stream, peer, begin: Some(Box::pin(tokio::time::sleep(limit))), read: 0, _place: place }
+        let ends = peer.names.as_ref().and_then(|names| names.ends);
+        let end = ends.map(|ends| Box::pin(tokio::time::sleep(clock::until(ends) + FAREWELL)));
+        Self { stream, peer, begin: Some(Box::pin(tokio::time::sleep(limit))), read: 0, end, _place: place }
     }
 
     /// Who is at the other end.
@@ -209,6 +215,12 @@ impl AsyncRead for Connection {
             && begin.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection did not begin in time")));
+        }
+        // Whoever has a new certificate comes again with it; a call that was refused would be refused for ever here.
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the caller's certificate has ended")));
         }
         let before = buffer.filled().len();
         ready!(match &mut self.stream {

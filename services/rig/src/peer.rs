@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use jiff::Timestamp;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
 use crate::Role;
@@ -41,6 +42,8 @@ pub struct Names {
     pub uri: Vec<String>,
     /// Its subject's common name.
     pub common: Option<String>,
+    /// When the certificate ends: nobody is known by it any longer.
+    pub ends: Option<Timestamp>,
 }
 
 impl Names {
@@ -48,7 +51,8 @@ impl Names {
     pub fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let common = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-        let mut names = Self { common: common.map(str::to_owned), ..Self::default() };
+        let ends = Timestamp::from_second(certificate.validity().not_after.timestamp()).ok();
+        let mut names = Self { common: common.map(str::to_owned), ends, ..Self::default() };
         let alternative = certificate.subject_alternative_name().ok().flatten();
         for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
             match name {

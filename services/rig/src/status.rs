@@ -124,7 +124,7 @@ fn any(type_url: String, message: &impl prost::Message) -> prost_types::Any {
 fn grpc_code(code: Code) -> tonic::Code {
     match code {
         Code::NotFound | Code::EmailErased => tonic::Code::NotFound,
-        Code::CallerUnknown | Code::AccessTokenRefused => tonic::Code::Unauthenticated,
+        Code::CallerUnknown | Code::AccessTokenRefused | Code::CertificateExpires => tonic::Code::Unauthenticated,
         Code::AccessDenied => tonic::Code::PermissionDenied,
         Code::CallUnknown => tonic::Code::Unimplemented,
         Code::NameTaken | Code::AddressTaken | Code::RegardingTaken => tonic::Code::AlreadyExists,

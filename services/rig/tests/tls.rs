@@ -3,9 +3,9 @@
 
 mod bench;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bench::{Bench, identity, who_am_i};
+use bench::{Bench, identity, watched, who_am_i};
 use postroad_core::fault::Code;
 use postroad_rig::{Channels, Config, Identity, Role, is_serving, status};
 use stage::{Authority, eventually};
@@ -28,6 +28,27 @@ async fn a_role_knows_its_callers_by_their_certificates() {
         let channels = bench.caller(name, Some(&issued), &[&authority]);
         assert_eq!(who_am_i(channels.to(Role::Crm).unwrap()).await.unwrap(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_connection_does_not_outlive_the_certificate_that_opened_it() {
+    let authority = Authority::new("ours").unwrap();
+    let bench = Bench::start(&authority.issue(&[CRM]).unwrap(), &[&authority], "").await;
+    let ending = |name| authority.issue_ending(&[name], SystemTime::now() + Duration::from_secs(4)).unwrap();
+    let ada = bench.caller("ada", Some(&ending("ada@contoso.example")), &[&authority]).to(Role::Crm).unwrap();
+    let folder = bench.folder.path().join("sync");
+    let own = identity(&folder, Some(&ending(SYNC)), &[&authority]);
+    let sync = Channels::new(bench.context.config.endpoints.clone(), Some(own.clone())).to(Role::Crm).unwrap();
+    assert!(who_am_i(ada.clone()).await.is_ok() && who_am_i(sync.clone()).await.is_ok());
+    let watched = async { tokio::join!(watched(ada.clone()), watched(sync.clone())) };
+    let (person, _role) = tokio::time::timeout(Duration::from_secs(20), watched).await.unwrap();
+    // The stream of a person says why; that of a role is cut with its connection.
+    assert_eq!(status::fault_of(&person).map(|fault| fault.code), Some(Code::CertificateExpires.name().to_owned()));
+    assert!(who_am_i(ada).await.is_err() && who_am_i(sync.clone()).await.is_err());
+    // A role whose certificate was renewed comes again by itself.
+    authority.issue(&[SYNC]).unwrap().write(&folder, &[&authority]).unwrap();
+    assert!(own.look().unwrap());
+    assert!(eventually(Duration::from_secs(20), || async { who_am_i(sync.clone()).await.ok() }).await.is_some());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use rcgen::{
@@ -54,24 +55,27 @@ impl Authority {
 
     /// A certificate for servers and clients with these DNS names, addresses or email addresses; the first is its common name.
     pub fn issue(&self, names: &[&str]) -> Result<Issued, rcgen::Error> {
-        self.sign(names, None)
+        self.sign(names, |_| ())
     }
 
     /// The same, with the day on which it ends.
     pub fn issue_until(&self, names: &[&str], (year, month, day): (i32, u8, u8)) -> Result<Issued, rcgen::Error> {
-        self.sign(names, Some((year, month, day)))
+        self.sign(names, |params| params.not_after = rcgen::date_time_ymd(year, month, day))
     }
 
-    fn sign(&self, names: &[&str], end: Option<(i32, u8, u8)>) -> Result<Issued, rcgen::Error> {
+    /// The same, with the moment at which it ends.
+    pub fn issue_ending(&self, names: &[&str], end: SystemTime) -> Result<Issued, rcgen::Error> {
+        self.sign(names, |params| params.not_after = end.into())
+    }
+
+    fn sign(&self, names: &[&str], end: impl FnOnce(&mut CertificateParams)) -> Result<Issued, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name.push(DnType::CommonName, *names.first().unwrap_or(&"nobody"));
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        if let Some((year, month, day)) = end {
-            params.not_after = rcgen::date_time_ymd(year, month, day);
-        }
+        end(&mut params);
         Ok(Issued { certificate: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
     }
 }

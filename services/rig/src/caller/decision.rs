@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use postroad_core::EmailAddress;
+use postroad_core::{EmailAddress, fault::Code};
 use postroad_journal::Actor;
 
 use super::table::Rule;
@@ -69,10 +69,17 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// When what was shown ends, where it does.
-    pub const fn ends(&self) -> Option<Timestamp> {
+    /// When what was shown ends, where it does, and the fault that it is from then on.
+    pub fn ends(&self) -> Option<(Timestamp, Code)> {
         match self {
-            Self::Person(person) => person.ends,
+            Self::Person(person) => {
+                let code = match person.means {
+                    Means::Token => Code::AccessTokenRefused,
+                    Means::Certificate => Code::CertificateExpires,
+                };
+                person.ends.map(|ends| (ends, code))
+            }
+            // The connection of roles ends with their certificate, and the next one is made with the new one.
             Self::Nobody | Self::Local(_) | Self::Roles(..) => None,
         }
     }

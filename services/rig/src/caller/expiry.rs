@@ -1,14 +1,15 @@
-//! Answers that end with the token that opened them: a watch must not outlive what its caller was granted.
+//! Answers that end with the token or certificate that opened them: a watch must not outlive what its caller was granted.
 
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body::Frame;
-use postroad_core::fault::{Code, Report};
-use tokio::time::{Instant, Sleep};
+use postroad_core::fault::Report;
+use tokio::time::Sleep;
 use tonic::codegen::http::HeaderMap;
 
 use crate::status;
@@ -17,13 +18,15 @@ use crate::status;
 pub struct Expiring {
     body: Body,
     end: Pin<Box<Sleep>>,
+    why: Report,
     has_ended: bool,
 }
 
 impl Expiring {
-    /// Cuts `body` at `end`.
-    pub fn new(body: Body, end: Instant) -> Self {
-        Self { body, end: Box::pin(tokio::time::sleep_until(end)), has_ended: false }
+    /// Cuts `body` after `left`, and says why.
+    pub fn new(body: Body, left: Duration, why: Report) -> Self {
+        // A certificate may last for thousands of years, which no point in time has room for.
+        Self { body, end: Box::pin(tokio::time::sleep(left)), why, has_ended: false }
     }
 }
 
@@ -41,7 +44,7 @@ impl HttpBody for Expiring {
         if self.end.as_mut().poll(context).is_ready() {
             self.has_ended = true;
             let mut trailers = HeaderMap::new();
-            let expired = status::failed(&Report::new(Code::AccessTokenRefused, "it has expired since the call began"));
+            let expired = status::failed(&self.why);
             // A status of ours fits into headers; without it the stream ends all the same.
             let _ = expired.add_header(&mut trailers);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
@@ -56,12 +59,15 @@ impl HttpBody for Expiring {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::StreamExt as _;
     use http_body_util::BodyExt as _;
+    use postroad_core::fault::Code;
 
     use super::*;
+
+    fn why() -> Report {
+        Report::new(Code::AccessTokenRefused, "it has expired")
+    }
 
     async fn frames(mut body: Expiring) -> Vec<Frame<Bytes>> {
         let mut frames = Vec::new();
@@ -74,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn a_watch_ends_with_its_token_and_says_why() {
         let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, axum::Error>>());
-        let frames = frames(Expiring::new(endless, Instant::now())).await;
+        let frames = frames(Expiring::new(endless, Duration::ZERO, why())).await;
         let [last] = frames.as_slice() else { panic!("{} frames", frames.len()) };
         let trailers = last.trailers_ref().unwrap();
         assert_eq!(trailers["grpc-status"], (tonic::Code::Unauthenticated as i32).to_string().as_str());
@@ -83,8 +89,8 @@ mod tests {
     #[tokio::test]
     async fn what_ends_before_is_as_it_was() {
         let told = futures::stream::iter(["a", "b"]).map(|text| Ok::<_, axum::Error>(Bytes::from(text)));
-        let later = Instant::now() + Duration::from_secs(3600);
-        let frames = frames(Expiring::new(Body::from_stream(told), later)).await;
+        let later = Duration::from_secs(3600);
+        let frames = frames(Expiring::new(Body::from_stream(told), later, why())).await;
         let text: Vec<_> = frames.iter().filter_map(|frame| frame.data_ref().cloned()).collect();
         assert_eq!(text, ["a", "b"]);
     }

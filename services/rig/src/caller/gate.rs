@@ -111,6 +111,10 @@ impl Gate {
             return oidc.identify(token).await.map(Identity::Person);
         }
         let Some(names) = peer.and_then(|peer| peer.names.as_deref()) else { return Ok(Identity::Nobody) };
+        // Its connection is about to be cut, but a call may come just before.
+        if let Some(ends) = names.ends.filter(|ends| *ends <= clock::now()) {
+            return Err(Report::new(Code::CertificateExpires, format!("the caller's certificate ended at {ends}")));
+        }
         let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| names.is_role(*role)).collect();
         if roles.is_empty() { Ok(Identity::Person(self.certified(names))) } else { Ok(Identity::Roles(roles, said())) }
     }
@@ -126,7 +130,7 @@ impl Gate {
             means: Means::Certificate,
             level: self.certificates.level(all.iter().copied()),
             addresses,
-            ends: None,
+            ends: names.ends,
         }
     }
 
@@ -163,9 +167,9 @@ pub async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     if grpc_status(&response) == Some(tonic::Code::PermissionDenied) {
         gate.audit(&path, &who, &Report::new(Code::AccessDenied, "it is not the caller's"), from);
     }
-    let Some(ends) = caller.ends else { return response };
-    let left = std::time::Duration::try_from(ends.duration_since(clock::now())).unwrap_or_default();
-    response.map(|body| Body::new(Expiring::new(body, tokio::time::Instant::now() + left)))
+    let Some((ends, code)) = caller.ends else { return response };
+    let why = Report::new(code, format!("what opened the call ended at {ends}"));
+    response.map(|body| Body::new(Expiring::new(body, clock::until(ends), why)))
 }
 
 /// Whether a handler has not refused.

@@ -12,6 +12,9 @@ use tonic::{Code, Status, codegen::http::uri::PathAndQuery, transport::Channel};
 /// The call by which a caller sees how he is seen; for the role sync, and people who are named below.
 const WHO: &str = "/postroad.crm.v1.CrmService/GetRecord";
 
+/// A stream that never ends by itself; for the same.
+const WATCH: &str = "/postroad.crm.v1.CrmService/GetSettings";
+
 /// A role that runs, and the folder of its certificates.
 pub struct Bench {
     pub context: Context,
@@ -45,7 +48,7 @@ impl Bench {
         let context = postroad_rig::start(config.into(), Role::Crm, CancellationToken::new()).await.unwrap();
         let serving = context.clone();
         context.tasks.spawn("server", async move {
-            let router = axum::Router::new().route(WHO, post(who));
+            let router = axum::Router::new().route(WHO, post(who)).route(WATCH, post(watch));
             postroad_rig::serve(&serving, serving.config.crm.listen, router.into(), &[]).await
         });
         let bench = Self { context, folder, _nats: nats };
@@ -92,4 +95,24 @@ async fn who(Extension(peer): Extension<Peer>) -> axum::response::Response {
     let roles: Vec<_> = Role::ALL.into_iter().filter(|role| peer.is_role(*role)).map(Role::name).collect();
     let names: Vec<_> = peer.names.iter().flat_map(|names| names.all()).collect();
     Status::data_loss(format!("{} | {}", roles.join(","), names.join(","))).into_http()
+}
+
+/// Opens the stream, and gives why it ended.
+#[allow(dead_code, reason = "each test has its own copy of this module")]
+pub async fn watched(channel: Channel) -> Status {
+    let mut client = tonic::client::Grpc::new(channel);
+    if let Err(error) = client.ready().await {
+        return Status::from_error(error.into());
+    }
+    let path = PathAndQuery::from_static(WATCH);
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    match client.server_streaming(tonic::Request::new(()), path, codec).await {
+        Err(status) => status,
+        Ok(stream) => stream.into_inner().message().await.err().unwrap_or_else(|| Status::ok("it just ended")),
+    }
+}
+
+async fn watch() -> axum::response::Response {
+    let endless = axum::body::Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, axum::Error>>());
+    axum::response::Response::builder().header("content-type", "application/grpc").body(endless).unwrap()
 }

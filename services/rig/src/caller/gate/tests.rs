@@ -113,6 +113,20 @@ async fn certificates_say_roles_and_people() {
 }
 
 #[tokio::test]
+async fn a_certificate_counts_until_it_ends() {
+    let (door, none) = (door(), HeaderMap::new());
+    let ending = |name: &str, seconds| {
+        let ends = Some(clock::now() + jiff::SignedDuration::from_secs(seconds));
+        peer(Names { email: vec![name.to_owned()], ends, ..Names::default() })
+    };
+    let ben = ending("ben@contoso.example", 60);
+    let caller = door.gate.judge(GET_PROFILE, &none, Some(&ben)).await.map_err(|refused| refused.report).unwrap();
+    assert_eq!(caller.ends.map(|(ends, _)| ends), ben.names.unwrap().ends);
+    let ended = ending("ben@contoso.example", -1);
+    assert_eq!(code(&door, GET_PROFILE, &none, Some(&ended)).await, Code::CertificateExpires);
+}
+
+#[tokio::test]
 async fn nobody_sees_health_and_nothing_else() {
     let door = door();
     let none = HeaderMap::new();
