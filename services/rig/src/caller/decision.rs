@@ -133,11 +133,17 @@ pub fn decide(identity: &Identity, rule: &Rule) -> Result<Scope, Denial> {
     let is = match identity {
         Identity::Nobody => return Err(Denial::Unknown),
         Identity::Local(_) => return Ok(Scope::Everything),
-        Identity::Roles(roles, _) => {
+        Identity::Roles(roles, said) => {
             if rule.known || roles.iter().any(|role| rule.roles.contains(role)) {
                 return Ok(Scope::Everything);
             }
-            identity.actor().to_string()
+            // Not the person that it acts for: it is the role that lacks something.
+            let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
+            let of = format!("the certificate of role {}", names.join(", "));
+            match said {
+                Some(said) => format!("{of}, for {said}"),
+                None => of,
+            }
         }
         Identity::Person(person) => {
             if rule.people.is_some_and(|needed| person.level.is_some_and(|level| level >= needed)) {
@@ -225,5 +231,14 @@ mod tests {
         let denied = decide(&person(Some(Level::Reader), &[]), &OPERATE_OWN).unwrap_err();
         let Denial::Lacks(why) = denied else { panic!("{denied:?}") };
         assert_eq!(why, "ada@contoso.example (OIDC) is reader; it needs operator, or to be the owner");
+        for (said, who) in
+            [(None, "the certificate of role sync"), (Some("admin"), "the certificate of role sync, for admin")]
+        {
+            let role = Identity::Roles(vec![Role::Sync], said.map(str::to_owned));
+            let Err(Denial::Lacks(why)) = decide(&role, &Rule::people(Level::Administrator)) else {
+                panic!("{role:?}")
+            };
+            assert_eq!(why, format!("{who}; it needs administrator"));
+        }
     }
 }
