@@ -66,6 +66,41 @@ async fn an_erased_person_leaves_nothing_and_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn one_address_of_a_record_erases_the_mail_of_all_its_addresses() {
+    let crm = crm().await;
+    let mut ada = person(RecordKind::Contact, "Ada", "ada@fabrikam.example");
+    ada.addresses.push("ada@home.example".into());
+    crm.save(ada).await.unwrap();
+    // A duplicate that shares only the second address.
+    let mut lead = person(RecordKind::Lead, "Ada B.", "ADA@home.example");
+    lead.addresses.push("ada@old.example".into());
+    let (lead, _) = crm.save(lead).await.unwrap();
+    let (kept, _) = crm.save(person(RecordKind::Contact, "Eve", "eve@x.example")).await.unwrap();
+    let mut ids = Vec::new();
+    for (at, address) in
+        ["ada@fabrikam.example", "Ada@Home.example", "ada@old.example", "eve@x.example"].iter().enumerate()
+    {
+        let mut message = message(&format!("<{at}@x.example>"), 1);
+        message.header.email.as_mut().unwrap().parties[0].address = (*address).into();
+        ids.push(crm.promote(stream(&message)).await.unwrap().0);
+    }
+    let all = ["ada@fabrikam.example", "ada@home.example", "ada@old.example"];
+    let found = erase(&crm, "ada@fabrikam.example", true).await.unwrap();
+    assert_eq!((found.addresses.clone(), found.records.len(), found.emails), (all.map(str::to_owned).to_vec(), 2, 3));
+    let done = erase(&crm, "ada@fabrikam.example", false).await.unwrap();
+    assert_eq!((done.addresses, done.erased), (found.addresses, 3));
+    for id in &ids[..3] {
+        assert_eq!(fault_of(&crm.email(id).await.unwrap_err()), "EMAIL_ERASED");
+    }
+    assert!(crm.email(&ids[3]).await.is_ok());
+    let get = async |record: &str| {
+        let request = GetRecordRequest { record: record.into(), ..Default::default() };
+        crm.client.clone().get_record(request).await.is_ok()
+    };
+    assert!(!get(&lead.id).await && get(&kept.id).await);
+}
+
+#[tokio::test]
 async fn users_are_not_erased() {
     let crm = crm().await;
     crm.save(person(RecordKind::User, "Ada", "ada@fabrikam.example")).await.unwrap();

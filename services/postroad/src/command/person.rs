@@ -27,7 +27,7 @@ pub enum Command {
     /// mailbox), and each email's original as .eml, or its bodies and attachments where it was written here.
     #[command(after_help = "Example:\n  postroad person export eve@fabrikam.example --out eve")]
     Export {
-        /// An address, or the id of a record
+        /// An address, or the id of a record; either stands for all addresses of the record
         person: String,
         /// A directory that does not exist yet
         #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
@@ -41,7 +41,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  postroad person erase eve@fabrikam.example --dry-run\n  \
         postroad person erase eve@fabrikam.example --yes")]
     Erase {
-        /// An address, or the id of a contact, account or lead: then all its addresses
+        /// An address, or the id of a contact, account or lead; either stands for all addresses of the record
         person: String,
         /// Only tell what would be erased
         #[arg(long)]

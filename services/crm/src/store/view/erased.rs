@@ -36,6 +36,14 @@ pub struct Person {
     pub insider: Option<Record>,
 }
 
+fn is_insider(record: &Record) -> bool {
+    matches!(record.kind, Kind::User | Kind::Queue)
+}
+
+fn keys(record: &Record) -> impl Iterator<Item = String> {
+    record.addresses.iter().map(|address| address.key())
+}
+
 impl View {
     /// Folds a commit of an erasure.
     pub fn erasure(&mut self, id: Uuid, events: &[erasure::Event]) {
@@ -99,19 +107,30 @@ impl View {
         !persons.is_empty() && erasure::is_erased(email, known, |digest| persons.get(&digest).copied())
     }
 
-    /// Who has an address, or is the record with an id.
+    /// Who has an address, or is the record with an id: with the other addresses of what is known of them, since what is left of those
+    /// could not be found by the records any more.
     pub fn person(&self, wanted: &str) -> Option<Person> {
         let record = Uuid::parse_str(wanted.trim()).ok().and_then(|id| self.by_id(id));
-        let addresses: BTreeSet<String> = match record {
-            Some(record) => record.addresses.iter().map(|address| address.key()).collect(),
-            None if wanted.contains('@') => [mailbox_key(wanted)].into(),
+        let (mut addresses, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        let mut new: Vec<String> = match record {
+            Some(record) => {
+                ids.insert(record.id);
+                keys(record).collect()
+            }
+            None if wanted.contains('@') => vec![mailbox_key(wanted)],
             None => return None,
         };
-        let having = addresses.iter().filter_map(|address| self.by_address.get(address)).flatten();
-        let ids: BTreeSet<Uuid> = having.copied().chain(record.map(|record| record.id)).collect();
+        while let Some(address) = new.pop() {
+            for record in self.by_address.get(&address).into_iter().flatten().filter_map(|id| self.by_id(*id)) {
+                // What users and queues have besides is theirs; they are not erased.
+                if ids.insert(record.id) && !is_insider(record) {
+                    new.extend(keys(record).filter(|key| !addresses.contains(key)));
+                }
+            }
+            addresses.insert(address);
+        }
         let found = ids.into_iter().filter_map(|id| self.by_id(id)).cloned();
-        let (insiders, records): (Vec<_>, Vec<_>) =
-            found.partition(|record| matches!(record.kind, Kind::User | Kind::Queue));
+        let (insiders, records): (Vec<_>, Vec<_>) = found.partition(is_insider);
         Some(Person { addresses, records, insider: insiders.into_iter().next() })
     }
 

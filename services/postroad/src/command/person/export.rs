@@ -74,9 +74,22 @@ async fn who(session: &Session, person: &str) -> Result<(BTreeSet<String>, Vec<R
         Ok((answer.records, answer.next_page_token))
     })
     .await?;
-    let has = |record: &Record| record.addresses.iter().any(|address| addresses.contains(&address.to_lowercase()));
-    let records = records.into_iter().filter(has).collect();
-    Ok((addresses, records))
+    Ok(all_of(addresses, records))
+}
+
+/// The records with one of the addresses, and those that share one with them, with all their addresses: what an erasure takes as well.
+fn all_of(mut addresses: BTreeSet<String>, mut others: Vec<Record>) -> (BTreeSet<String>, Vec<Record>) {
+    let mut found = Vec::new();
+    loop {
+        let has = |record: &Record| record.addresses.iter().any(|address| addresses.contains(&address.to_lowercase()));
+        let (new, left): (Vec<_>, Vec<_>) = others.into_iter().partition(has);
+        if new.is_empty() {
+            return (addresses, found);
+        }
+        addresses.extend(new.iter().flat_map(|record| &record.addresses).map(|address| address.to_lowercase()));
+        found.extend(new);
+        others = left;
+    }
 }
 
 async fn naming(session: &Session, addresses: &BTreeSet<String>) -> Result<Vec<Email>, Failure> {
@@ -151,6 +164,27 @@ mod tests {
     use postroad_proto::crm::v1::Attachment;
 
     use super::*;
+
+    #[test]
+    fn one_address_stands_for_the_person_with_all_of_them() {
+        let record = |name: &str, addresses: &[&str]| Record {
+            name: name.into(),
+            addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+            ..Record::default()
+        };
+        let records = vec![
+            record("lead", &["eve@third.example"]),
+            record("contact", &["Eve@x.example", "eve@home.example"]),
+            record("duplicate", &["eve@home.example", "eve@third.example"]),
+            record("other", &["ben@x.example"]),
+        ];
+        let (addresses, found) = all_of(["eve@x.example".to_owned()].into(), records);
+        assert_eq!(join(&addresses), "eve@home.example, eve@third.example, eve@x.example");
+        assert_eq!(
+            found.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(),
+            ["contact", "duplicate", "lead"]
+        );
+    }
 
     #[test]
     fn names_of_files_come_from_no_message() {
