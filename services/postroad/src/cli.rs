@@ -107,40 +107,53 @@ enum Command {
 impl Cli {
     /// Runs the command. `config_given` says whether `--config` was written.
     pub async fn run(self, config_given: bool) -> Result<Exit, Failure> {
-        let global = self.global;
-        match self.command {
-            Command::All => Box::pin(role::all(&global)).await,
-            Command::Locator => Box::pin(role::one(&global, Role::Locator)).await,
-            Command::Crm => Box::pin(role::one(&global, Role::Crm)).await,
-            Command::Profile(group) => match group.command {
-                Some(command) => Box::pin(command.run(&mut global.session()?)).await,
-                None => role_or_help(&global, Role::Profile, config_given).await,
+        let Self { global, command } = self;
+        match Box::pin(command.run(&global, config_given)).await {
+            // It may run and not agree on TLS, of which the call that failed tells little.
+            Err(failure @ Failure::Unreachable { .. }) => match global.connection() {
+                Ok(connection) => Err(connection.explained(failure).await),
+                Err(_) => Err(failure),
             },
-            Command::Alert(group) => match group.command {
+            outcome => outcome,
+        }
+    }
+}
+
+impl Command {
+    async fn run(self, global: &Global, config_given: bool) -> Result<Exit, Failure> {
+        match self {
+            Self::All => Box::pin(role::all(global)).await,
+            Self::Locator => Box::pin(role::one(global, Role::Locator)).await,
+            Self::Crm => Box::pin(role::one(global, Role::Crm)).await,
+            Self::Profile(group) => match group.command {
                 Some(command) => Box::pin(command.run(&mut global.session()?)).await,
-                None => role_or_help(&global, Role::Alert, config_given).await,
+                None => role_or_help(global, Role::Profile, config_given).await,
             },
-            Command::Sync(group) => match group.command {
+            Self::Alert(group) => match group.command {
                 Some(command) => Box::pin(command.run(&mut global.session()?)).await,
-                None => role_or_help(&global, Role::Sync, config_given).await,
+                None => role_or_help(global, Role::Alert, config_given).await,
             },
-            Command::Server(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Top(top) => Box::pin(top.run(&mut global.session()?)).await,
-            Command::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
-            Command::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Email(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Queue(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Rules(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Organization(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Person(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
-            Command::Doctor(doctor) => Box::pin(doctor.run(&global)).await,
-            Command::Health(health) => Box::pin(health.run(&global)).await,
-            Command::Fault(group) => group.command.run(&global),
-            Command::Key(group) => Box::pin(group.command.run(&global)).await,
-            Command::Nats(group) => Box::pin(group.command.run(&global)).await,
-            Command::Config(group) => group.command.run(&global),
+            Self::Sync(group) => match group.command {
+                Some(command) => Box::pin(command.run(&mut global.session()?)).await,
+                None => role_or_help(global, Role::Sync, config_given).await,
+            },
+            Self::Server(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Top(top) => Box::pin(top.run(&mut global.session()?)).await,
+            Self::Locate(locate) => Box::pin(locate.run(&mut global.session()?)).await,
+            Self::Mailbox(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Activity(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Email(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Queue(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Rules(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Organization(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Person(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Record(group) => Box::pin(group.command.run(&mut global.session()?)).await,
+            Self::Doctor(doctor) => Box::pin(doctor.run(global)).await,
+            Self::Health(health) => Box::pin(health.run(global)).await,
+            Self::Fault(group) => group.command.run(global),
+            Self::Key(group) => Box::pin(group.command.run(global)).await,
+            Self::Nats(group) => Box::pin(group.command.run(global)).await,
+            Self::Config(group) => group.command.run(global),
         }
     }
 }

@@ -66,6 +66,13 @@ impl Connection {
         move |status| Failure::of_call(role, self.endpoint(role), &status)
     }
 
+    /// The same failure, or what keeps TLS from being agreed with the role, where that is why it does not answer.
+    pub async fn explained(&self, failure: Failure) -> Failure {
+        let Failure::Unreachable { role, endpoint, .. } = &failure else { return failure };
+        let found = self.channels.clone().with(*role, endpoint).disagreement(*role).await;
+        found.map_or(failure, |report| Failure::from(&report))
+    }
+
     fn introduced(&self, role: Role) -> Result<Introduced, Failure> {
         if self.channels.withholds_token(role) {
             let (name, endpoint) = (role.name(), self.endpoint(role));

@@ -175,6 +175,10 @@ impl Failure {
             | tonic::Code::DeadlineExceeded => {
                 Self::Unreachable { role, endpoint: endpoint.to_owned(), reason: innermost(status) }
             }
+            // What the role itself says has no source: the connection broke, as one without TLS does where TLS is spoken.
+            tonic::Code::Internal if std::error::Error::source(status).is_some() => {
+                Self::Unreachable { role, endpoint: endpoint.to_owned(), reason: innermost(status) }
+            }
             tonic::Code::Unimplemented => Self::from(&Report::new(
                 Code::ConfigurationInvalid,
                 format!(

@@ -57,10 +57,14 @@ impl Global {
 
     /// A session with the roles that the configuration names.
     pub fn session(&self) -> Result<Session, Failure> {
+        Ok(Session { connection: self.connection()?, output: Output::standard(self.json) })
+    }
+
+    /// The way to the roles that the configuration names.
+    pub fn connection(&self) -> Result<Connection, Failure> {
         let config = self.configuration()?;
         let channels = self.introduced(Channels::open(&config)?, &config)?;
-        let connection = Connection::new(channels, &self.server, &self.actor());
-        Ok(Session { connection, output: Output::standard(self.json) })
+        Ok(Connection::new(channels, &self.server, &self.actor()))
     }
 
     /// A way to the roles that says who calls: by the token that was named, or by the local one, if there is any.

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test")]
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
@@ -181,6 +181,27 @@ fn a_role_that_does_not_answer_is_named() {
     let output = postroad(&["profile", "list", "--json", "--server", &nobody("profile")]).output().unwrap();
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!((&error["error"]["code"], &error["error"]["role"]), (&"UNREACHABLE".into(), &"profile".into()));
+}
+
+#[test]
+fn a_role_that_speaks_tls_is_no_defect_and_no_role_that_does_not_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            // What TLS says to what is not TLS: a fatal alert, unexpected message.
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 10]);
+        }
+    });
+    let server = format!("profile=http://127.0.0.1:{port}");
+    let output = run(&["profile", "list", "--server", &server]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in ["tls.authority_file is not set here", "the profile role", "CONFIGURATION_INVALID"] {
+        assert!(text.contains(part), "{text}");
+    }
 }
 
 #[test]

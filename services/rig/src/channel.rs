@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Endpoints},
 };
 
+mod disagreement;
 mod traced;
 
 pub use traced::Traced;

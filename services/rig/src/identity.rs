@@ -77,6 +77,11 @@ impl Identity {
         Ok((TlsConnector::from(Arc::clone(&self.current().client)), name))
     }
 
+    /// The settings that it was read by.
+    pub fn settings(&self) -> &Tls {
+        &self.0.tls
+    }
+
     /// When the first certificate of one's own chain ends.
     pub fn expires(&self) -> Option<Timestamp> {
         self.current().expires

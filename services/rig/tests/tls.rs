@@ -184,3 +184,49 @@ fn what_is_wrong_with_the_files_is_said() {
     std::fs::remove_file(&files.authority).unwrap();
     assert!(said(None).contains("tls.authority_file"), "{}", said(None));
 }
+
+#[tokio::test]
+async fn what_keeps_tls_from_being_agreed_is_told_with_the_setting() {
+    let (ours, theirs) = (Authority::new("ours").unwrap(), Authority::new("theirs").unwrap());
+    let bench = Bench::start(&ours.issue(&[CRM]).unwrap(), &[&ours], "").await;
+    let (good, foreign) = (ours.issue(&[SYNC]).unwrap(), theirs.issue(&[SYNC]).unwrap());
+    let ended = ours.issue_until(&[SYNC], (2020, 1, 1)).unwrap();
+    let endpoints = &bench.context.config.endpoints;
+    let plain = Channels::new(endpoints.clone(), None).with(Role::Crm, &endpoints.crm.replace("https", "http"));
+    let caller = |name: &str, issued, authority| bench.caller(name, issued, &[authority]);
+    let good_caller = || caller("good", Some(&good), &ours);
+    let old = Bench::start(&ours.issue_until(&[CRM], (2020, 1, 1)).unwrap(), &[&ours], "").await;
+    let clear = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = clear.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = clear.accept().await.unwrap();
+            // The settings of a server that speaks HTTP/2 without TLS.
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        }
+    });
+    let (config, ends, unusable) = (Code::ConfigurationInvalid, Code::CertificateExpires, Code::CertificateUnusable);
+    let to_clear = |channels: Channels| channels.with(Role::Crm, &format!("http://{address}"));
+    for (channels, role, code, part) in [
+        (plain, Role::Crm, config, "tls.authority_file is not set here"),
+        (to_clear(good_caller()), Role::Crm, config, "without TLS"),
+        (caller("distrustful", Some(&good), &theirs), Role::Crm, unusable, "distrustful/ca.crt"),
+        (caller("foreign", Some(&foreign), &ours), Role::Crm, unusable, "foreign/tls.crt"),
+        (caller("ended", Some(&ended), &ours), Role::Crm, ends, "ended/tls.crt"),
+        (
+            old.caller("caller", Some(&ours.issue(&[SYNC]).unwrap()), &[&ours]),
+            Role::Crm,
+            ends,
+            "the certificate of what answers",
+        ),
+        (good_caller(), Role::Sync, unusable, SYNC),
+    ] {
+        let told = channels.disagreement(role).await.unwrap();
+        assert!(told.code == code && told.detail.contains(part), "{told:?} instead of {code} {part}");
+    }
+    for well in [good_caller(), caller("nobody", None, &ours), to_clear(Channels::new(endpoints.clone(), None))] {
+        assert_eq!(well.disagreement(Role::Crm).await, None);
+    }
+    let nothing = good_caller().with(Role::Crm, "https://127.0.0.1:1");
+    assert_eq!(nothing.disagreement(Role::Crm).await, None);
+}

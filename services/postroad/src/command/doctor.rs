@@ -94,7 +94,12 @@ impl Check {
             Failure::Fault(problem) => Some(problem.code.clone()),
             Failure::Unreachable { .. } | Failure::NoTerminal { .. } | Failure::Output(_) => None,
         };
-        Self { remedy: line("remedy"), code, ..Self::new(name, State::Problem, failure.to_string()) }
+        let found = match failure {
+            // Whether nothing listens there or something drops the packets calls for another remedy.
+            Failure::Unreachable { reason, .. } => format!("{failure} ({reason})"),
+            failure => failure.to_string(),
+        };
+        Self { remedy: line("remedy"), code, ..Self::new(name, State::Problem, found) }
     }
 
     /// What a fault means.

@@ -21,8 +21,20 @@ pub async fn health(connection: &Connection, role: Role) -> Check {
             format!("runs at {endpoint} and is not ready"),
             "wait until it has read the journal; look at its log",
         ),
-        Some(Err(status)) => Check::problem(name, &Failure::of_call(role, endpoint, &status)),
+        Some(Err(status)) => {
+            Check::problem(name, &connection.explained(Failure::of_call(role, endpoint, &status)).await)
+        }
         None => Check::problem(name, &slow(connection, role)),
+    }
+}
+
+/// What a refusal means to the doctor: a role's own certificate is for what roles do, and people's rights differ.
+fn refused(name: &str, failure: &Failure) -> Check {
+    match failure {
+        Failure::Fault(problem) if problem.code == Code::AccessDenied.name() => {
+            Check::not_checked(name, "only people may ask for it, readers at least")
+        }
+        failure => Check::problem(name, failure),
     }
 }
 
@@ -39,7 +51,7 @@ pub async fn crm(connection: &Connection) -> Check {
             "load people with: postroad record load FILE.csv",
         ),
         Some(Ok(_)) => Check::well("crm records", "the CRM answers and has records"),
-        Some(Err(failure)) => Check::problem("crm records", &failure),
+        Some(Err(failure)) => refused("crm records", &failure),
         None => Check::fault("crm records", Code::CrmUnavailable, "it did not answer in time"),
     }
 }
@@ -63,7 +75,7 @@ pub async fn workers(connection: &Connection) -> Check {
                 ),
             )
         }
-        Some(Err(failure)) => Check::problem("sync workers", &failure),
+        Some(Err(failure)) => refused("sync workers", &failure),
         None => Check::problem("sync workers", &slow(connection, Role::Sync)),
     }
 }
@@ -78,6 +90,7 @@ fn slow(connection: &Connection, role: Role) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use postroad_core::fault::Report;
     use postroad_rig::{Channels, config::Endpoints};
 
     use super::{super::State, *};
@@ -90,5 +103,13 @@ mod tests {
         let check = health(&Connection::new(Channels::new(endpoints, None), &[], "admin"), Role::Alert).await;
         assert_eq!(check.state, State::Problem);
         assert!(check.remedy.unwrap().contains("postroad alert --config FILE"));
+        assert!(check.found.contains("(Connection refused"), "{}", check.found);
+    }
+
+    #[test]
+    fn what_only_people_may_ask_is_not_checked_with_the_certificate_of_a_role() {
+        let failure = |code| Failure::from(&Report::new(code, "the certificate of role crm; it needs reader"));
+        assert_eq!(refused("crm records", &failure(Code::AccessDenied)).state, State::NotChecked);
+        assert_eq!(refused("crm records", &failure(Code::JournalUnavailable)).state, State::Problem);
     }
 }
