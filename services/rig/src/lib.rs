@@ -14,6 +14,7 @@ pub mod listener;
 mod metrics;
 pub mod nats;
 pub mod peer;
+mod refusal;
 mod serve;
 pub mod status;
 mod tasks;

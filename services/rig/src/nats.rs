@@ -7,7 +7,12 @@ use postroad_core::fault::{Code, Report};
 use postroad_journal::Denials;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use crate::{Error, config::Nats, peer};
+use crate::{
+    Error,
+    config::Nats,
+    peer,
+    refusal::{self, Sides},
+};
 
 pub mod permission;
 
@@ -58,7 +63,7 @@ pub async fn connect(config: &Nats, label: &str, denials: Denials) -> Result<Cli
         })
         .connect(config.url.as_str())
         .await
-        .map_err(|error| refused(config, label, &error))
+        .map_err(|error| refused(config, &error))
 }
 
 /// Whom a configuration connects as, if it is a user of the permission table.
@@ -89,21 +94,52 @@ fn denied(user: &str, said: &str) -> Report {
     Report::new(Code::NatsDenied, format!("the NATS user {user}: {said}"))
 }
 
-fn refused(config: &Nats, label: &str, error: &async_nats::ConnectError) -> Error {
+fn refused(config: &Nats, error: &async_nats::ConnectError) -> Error {
+    Error::Fault(refusal_of(config, error))
+}
+
+fn refusal_of(config: &Nats, error: &async_nats::ConnectError) -> Report {
+    let url = &config.url;
     if matches!(error.kind(), ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication) {
-        let user = user(config).unwrap_or_else(|| label.to_owned());
-        return Error::Fault(Report::new(
-            Code::NatsDenied,
-            format!("nats.url = \"{}\" does not accept the user {user}", config.url),
-        ));
+        return Report::new(Code::NatsDenied, format!("nats.url = \"{url}\" does not let in {}", shown(config)));
+    }
+    if let Some(found) = refusal::found(error) {
+        let sides = Sides {
+            there: &format!("NATS (nats.url = \"{url}\")"),
+            authority: &refusal::setting("nats.authority_file", config.authority_file.as_deref()),
+            own: &refusal::setting("nats.certificate_file", config.certificate_file.as_deref()),
+            name: &config.host().unwrap_or_default(),
+        };
+        return refusal::explain(found, &sides);
     }
     let mut why = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        why = format!("{why}: {cause}");
+        // Some say themselves what their cause is.
+        let said = cause.to_string();
+        if !why.contains(&said) {
+            why = format!("{why}: {said}");
+        }
         source = cause.source();
     }
-    Error::Fault(Report::new(Code::JournalUnavailable, format!("nats.url = \"{}\": {why}", config.url)))
+    Report::new(Code::JournalUnavailable, format!("nats.url = \"{url}\": {why}"))
+}
+
+/// What NATS was shown to say who connects, with the settings that it comes from. A credentials file counts before a user name.
+fn shown(config: &Nats) -> String {
+    if let Some(file) = &config.credentials_file {
+        return format!("the user of nats.credentials_file = \"{}\"", file.display());
+    }
+    if let (Some(name), Some(file)) = (&config.user_name, &config.password_file) {
+        return format!("the user {name} with the password in nats.password_file = \"{}\"", file.display());
+    }
+    match (user(config), &config.certificate_file) {
+        (Some(name), Some(file)) => {
+            format!("the user {name} of nats.certificate_file = \"{}\"", file.display())
+        }
+        _ => "anybody who does not say who he is: nats.user_name, nats.certificate_file and nats.credentials_file are not set"
+            .to_owned(),
+    }
 }
 
 /// The client library would say of a missing file only that there is no TLS.

@@ -361,8 +361,8 @@ rows! {
         "Run nats-server 2.12 or newer";
     NatsDenied "NATS_DENIED" Permanent Deployment Operator OnChange
         "NATS does not allow what is needed"
-        "The NATS user is unknown, lacks a subject, or has to make a stream or bucket that it may only use"
-        "Give the user the subjects that are printed by: postroad nats permissions; make streams and buckets by: postroad nats prepare";
+        "The NATS user is unknown or its password wrong, it lacks a subject, or has to make a stream or bucket that it may only use"
+        "Correct the user and password where the detail names them; give the user the subjects that are printed by: postroad nats permissions; make streams and buckets by: postroad nats prepare";
     NatsWithoutJetstream "NATS_WITHOUT_JETSTREAM" Permanent Deployment Operator OnChange
         "The NATS server has no JetStream"
         "JetStream is not enabled for the server or the account"

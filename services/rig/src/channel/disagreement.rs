@@ -3,7 +3,6 @@
 use std::{io, time::Duration};
 
 use postroad_core::fault::{Code, Report};
-use rustls::{AlertDescription, CertificateError, Error};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,7 +10,10 @@ use tokio::{
 use tonic::codegen::http::Uri;
 
 use super::Channels;
-use crate::{Role, peer};
+use crate::{
+    Role, peer,
+    refusal::{self, Sides},
+};
 
 /// Who has said nothing by then has nothing against it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,15 +50,14 @@ impl Channels {
             Ok(mut stream) => greet(&mut stream).await.err()?,
             Err(error) => error,
         };
-        let error = error.get_ref()?.downcast_ref::<Error>()?;
-        let file = |setting: &str, file: &Option<std::path::PathBuf>| match file {
-            Some(file) => format!("tls.{setting} = \"{}\"", file.display()),
-            None => format!("tls.{setting} is not set"),
-        };
         let tls = identity.settings();
-        let authority = file("authority_file", &tls.authority_file);
-        let own = file("certificate_file", &tls.certificate_file);
-        Some(explain(error, &there, &authority, &own, &peer::name_of(role)))
+        let sides = Sides {
+            there: &there,
+            authority: &refusal::setting("tls.authority_file", tls.authority_file.as_deref()),
+            own: &refusal::setting("tls.certificate_file", tls.certificate_file.as_deref()),
+            name: &peer::name_of(role),
+        };
+        refusal::found(&error).map(|error| refusal::explain(error, &sides))
     }
 }
 
@@ -69,49 +70,4 @@ async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => flushed.and(Err(error)),
         read => read,
     }
-}
-
-fn explain(error: &Error, there: &str, authority: &str, own: &str, name: &str) -> Report {
-    use CertificateError as Of;
-    let (code, detail) = match error {
-        Error::InvalidCertificate(why) => match why {
-            Of::Expired | Of::ExpiredContext { .. } => {
-                (Code::CertificateExpires, format!("the certificate of {there} has ended"))
-            }
-            Of::NotValidForName | Of::NotValidForNameContext { .. } => (
-                Code::CertificateUnusable,
-                format!(
-                    "the certificate of {there} does not carry the name {name}: it is another's, or the endpoint is"
-                ),
-            ),
-            Of::UnknownIssuer => (
-                Code::CertificateUnusable,
-                format!("{authority}: the certificate of {there} is not from an authority in it"),
-            ),
-            why => (Code::CertificateUnusable, format!("the certificate of {there} does not hold: {why}")),
-        },
-        Error::AlertReceived(AlertDescription::CertificateExpired) => {
-            (Code::CertificateExpires, format!("{own}: the certificate has ended, and is refused by {there}"))
-        }
-        Error::AlertReceived(
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::DecryptError
-            | AlertDescription::AccessDenied,
-        ) => (
-            Code::CertificateUnusable,
-            format!(
-                "{own}: it is refused by {there}, which trusts another authority, or has no use for such a certificate"
-            ),
-        ),
-        Error::InvalidMessage(_) => (
-            Code::ConfigurationInvalid,
-            format!("{authority}, so TLS is spoken from here, and {there} speaks without TLS, or something else"),
-        ),
-        error => (Code::ConfigurationInvalid, format!("[tls]: no TLS can be agreed with {there}: {error}")),
-    };
-    Report::new(code, detail)
 }
