@@ -259,6 +259,8 @@ impl Config {
         self.alert.check()?;
         self.tls.check()?;
         self.limits.check()?;
+        self.sealing.check()?;
+        self.nats.check_exposure(self.tls.allow_plaintext)?;
         self.check_exposure()
     }
 
@@ -317,6 +319,8 @@ mod tests {
             ("[nats]\nurl = \"x\"", "nats.url"),
             ("[nats]\ncertificate_file = \"x\"", "nats.key_file"),
             ("[nats]\nuser_name = \"x\"", "nats.password_file"),
+            ("[nats]\nurl = \"nats://nats.example\"\nuser_name = \"x\"\npassword_file = \"p\"", "nats.url"),
+            ("[sealing]\nkeys_directory = \"k\"\nkey_file = \"f\"", "sealing.keys_directory"),
             ("[sync]\nconcurrency = 0", "sync.concurrency"),
             ("[sync]\nlease_ms = 10", "sync.lease_ms"),
             ("[limits]\ncall_ms = 1", "limits.call_ms"),
@@ -337,6 +341,23 @@ mod tests {
         for tls in ["allow_plaintext = true", "certificate_file = \"c\"\nkey_file = \"k\"\nauthority_file = \"a\""] {
             Config::parse(&format!("[crm]\nlisten = \"0.0.0.0:7405\"\n[tls]\n{tls}")).unwrap();
         }
+    }
+
+    #[test]
+    fn a_password_for_nats_stays_on_this_machine_or_is_encrypted() {
+        let user = "user_name = \"x\"\npassword_file = \"p\"";
+        for (rest, is_exposed) in [
+            ("url = \"tls://nats.example\"", false),
+            ("url = \"nats://127.0.0.1:4222\"", false),
+            ("url = \"nats://[::1]:4222\"", false),
+            ("url = \"nats://nats.example:4222\"\nauthority_file = \"a\"", false),
+            ("url = \"nats://nats.example:4222\"\n[tls]\nallow_plaintext = true", true),
+        ] {
+            let config = Config::parse(&format!("[nats]\n{user}\n{rest}")).unwrap();
+            assert_eq!(config.nats.is_exposed(), is_exposed, "{rest}");
+        }
+        // Nothing that is secret goes there: the doctor warns.
+        assert!(Config::parse("[nats]\nurl = \"nats://nats.example\"").unwrap().nats.is_exposed());
     }
 
     #[test]

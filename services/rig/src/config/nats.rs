@@ -56,6 +56,36 @@ impl Nats {
         Options { stream: self.stream.clone(), parts: parts.into_iter().collect(), replicas: self.replicas, denials }
     }
 
+    /// The host of the URL.
+    pub fn host(&self) -> Option<String> {
+        let uri: http::Uri = self.url.parse().ok()?;
+        Some(uri.host()?.trim_matches(['[', ']']).to_owned())
+    }
+
+    /// Whether what is sent to NATS leaves this machine, and nothing here sees to it that it is encrypted: NATS may want TLS, but whoever sits
+    /// in between may say that it does not.
+    pub fn is_exposed(&self) -> bool {
+        let is_encrypted = ["tls://", "wss://"].iter().any(|scheme| self.url.starts_with(scheme))
+            || self.authority_file.is_some()
+            || self.certificate_file.is_some();
+        let host = self.host().unwrap_or_default();
+        let is_here = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+        !is_encrypted && !is_here
+    }
+
+    /// A password must not cross a network in the clear because a setting was forgotten.
+    pub(super) fn check_exposure(&self, is_encrypted_elsewhere: bool) -> Result<(), Error> {
+        let has_password = self.password_file.is_some() && self.credentials_file.is_none();
+        if is_encrypted_elsewhere || !has_password || !self.is_exposed() {
+            return Ok(());
+        }
+        Err(Error::Configuration(format!(
+            "nats.url = \"{}\": the password in nats.password_file would be sent there in the clear; make it tls://, with nats.authority_file where \
+             the authority is not the system's, or set allow_plaintext = true under [tls] if something else encrypts",
+            self.url
+        )))
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let wrong = |setting: &str, rule: &str| Err(Error::Configuration(format!("nats.{setting}: {rule}")));
         if !self.url.contains("://") {

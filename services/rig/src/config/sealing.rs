@@ -49,16 +49,21 @@ impl Default for Sealing {
 }
 
 impl Sealing {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.keys_directory.is_some() && (self.key_file.is_some() || !self.former_keys.is_empty()) {
+            let what = "sealing.keys_directory takes the place of key_file and former_keys: set the one or the others";
+            return Err(Error::Configuration(what.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Reads the keys. The keyring reads them again when it needs one that it does not have.
     pub fn keyring(&self) -> Result<Keyring, Error> {
         let variable = std::env::var(VARIABLE).ok();
         if self.keys_directory.is_none() && self.key_file.is_none() && variable.is_none() {
             return Err(Error::Fault(Report::new(Code::SealingKeyMissing, "sealing.key_file is not set")));
         }
-        if self.keys_directory.is_some() && (self.key_file.is_some() || !self.former_keys.is_empty()) {
-            let what = "sealing.keys_directory takes the place of key_file and former_keys: set the one or the others";
-            return Err(Error::Configuration(what.to_owned()));
-        }
+        self.check()?;
         let (settings, variable) = (self.clone(), variable.map(SecretString::from));
         Keyring::reading(move || settings.read(variable.as_ref())).map_err(|error| match error {
             sealing::Error::Source(what) => Error::Configuration(what),

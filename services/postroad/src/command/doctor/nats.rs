@@ -21,6 +21,7 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
         return (vec![Check::fault("nats", Code::NatsTooOld, detail)], None);
     }
     let mut checks = vec![Check::well("nats", format!("nats-server {} answers at {}", info.version, nats.url))];
+    checks.extend(exposure(config));
     let context = jetstream::new(client.clone());
     let mut opened = None;
     match patiently(context.query_account()).await {
@@ -46,6 +47,18 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
         None => checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, "it did not answer in time")),
     }
     (checks, opened)
+}
+
+/// What is sent to another machine in the clear.
+fn exposure(config: &Config) -> Option<Check> {
+    (config.nats.is_exposed() && !config.tls.allow_plaintext).then(|| {
+        Check::warning(
+            "nats encryption",
+            format!("nats.url = \"{}\" is another machine, and nothing sees to it that mail is encrypted on its way there", config.nats.url),
+            "make it tls://, and set nats.authority_file where the authority is not the system's; if something else encrypts, such as a service \
+             mesh, say so by allow_plaintext = true under [tls]",
+        )
+    })
 }
 
 async fn connect(nats: &Nats) -> Result<Client, Check> {
@@ -118,4 +131,20 @@ async fn journal(context: &jetstream::Context, nats: &Nats, parts: &[Part]) -> (
     let told: Vec<_> = others.iter().map(|(name, replicas)| format!("{name} has {replicas} replicas")).collect();
     let remedy = format!("set them with: nats stream edit {name} --replicas {wanted}; or correct nats.replicas");
     (Check::warning("journal", format!("{found}; {} instead of {wanted}", told.join(", ")), remedy), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nats_elsewhere_without_tls_is_warned_of() {
+        let exposure = |text: &str| exposure(&Config::parse(&format!("[nats]\nurl = \"{text}")).unwrap());
+        assert!(exposure("nats://nats.example:4222\"").unwrap().found.contains("nats.example"));
+        for well in
+            ["nats://localhost\"", "tls://nats.example\"", "nats://nats.example\"\n[tls]\nallow_plaintext = true"]
+        {
+            assert!(exposure(well).is_none(), "{well}");
+        }
+    }
 }
