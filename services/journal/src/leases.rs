@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{
     HeaderMap,
-    jetstream::{kv, stream::LastRawMessageErrorKind},
+    jetstream::{self, ErrorCode, kv, stream::LastRawMessageErrorKind},
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
@@ -89,22 +89,26 @@ impl Leases {
         let deadline = Instant::now() + self.time;
         match self.bucket.update(key, value.to_owned().into(), revision).await {
             Ok(revision) => Ok(Some(Lease { key: key.to_owned(), deadline, value: value.to_owned(), revision })),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(error) if is_refused(&error) => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
 
     /// Gives a key back that a holder has, also by a request whose answer was lost; nothing happens if it does not have it.
     pub async fn release(&self, key: &str, holder: &str) -> Result<(), Error> {
-        let Some((revision, value)) = self.last(key).await? else { return Ok(()) };
-        if !is_of(&value, holder) {
-            return Ok(());
+        // A renewal that was on its way comes between at most once.
+        for _ in 0..3 {
+            let Some((revision, value)) = self.last(key).await? else { return Ok(()) };
+            if !is_of(&value, holder) {
+                return Ok(());
+            }
+            match self.bucket.delete_expect_revision(key, Some(revision)).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(text(error)),
+            }
         }
-        match self.bucket.delete_expect_revision(key, Some(revision)).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
-            Err(error) => Err(text(error)),
-        }
+        Err(Error(format!("{key} changes all the time")))
     }
 
     /// Whether anybody holds a key now. The leader is asked: a replica may not know yet of a lease that was just acquired.
@@ -122,8 +126,8 @@ impl Leases {
         }
     }
 
-    /// Every acquisition, renewal and return of a key from now on; not the end of one that ran out. Ends when NATS forgets who
-    /// listens: to be called again then.
+    /// Every acquisition, renewal and return of a key from now on; not the end of one that ran out. Ends when the connection says
+    /// nothing for some time: to be called again then.
     pub async fn watch(&self) -> Result<impl Stream<Item = Change> + Send + Unpin + use<>, Error> {
         let watch = self.bucket.watch_all().await.map_err(text)?;
         let change = |entry: kv::Entry| Change { is_given_back: entry.operation != kv::Operation::Put, key: entry.key };
@@ -149,7 +153,7 @@ async fn open(
     max_age: Duration,
     replicas: usize,
 ) -> Result<kv::Store, Error> {
-    let jetstream = async_nats::jetstream::new(nats.clone());
+    let context = jetstream::new(nats.clone());
     let config = kv::Config {
         bucket: bucket.to_owned(),
         description: description.to_owned(),
@@ -159,12 +163,26 @@ async fn open(
         ..kv::Config::default()
     };
     // A role may not be allowed to change a bucket, and need not.
-    let found = jetstream.get_key_value(bucket).await.ok();
+    let found = context.get_key_value(bucket).await.ok();
     let fits = |bucket: &kv::Store| bucket.stream.cached_info().config.max_age == max_age;
     match found.filter(fits) {
         Some(bucket) => Ok(bucket),
-        None => jetstream.create_or_update_key_value(config).await.map_err(text),
+        None => context.create_or_update_key_value(config).await.map_err(text),
     }
+}
+
+/// Whether a write was refused since the key has another revision, or is being written by somebody else at this moment, which a
+/// cluster answers with a code of its own.
+fn is_refused(error: &kv::UpdateError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let is_being_written = std::iter::from_fn(|| {
+        let this = cause?;
+        cause = this.source();
+        Some(this)
+    })
+    .filter_map(|cause| cause.downcast_ref::<jetstream::Error>())
+    .any(|error| error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+    error.kind() == kv::UpdateErrorKind::WrongLastRevision || is_being_written
 }
 
 /// Whether a lease is of a holder: its value is the name and the term.
@@ -183,4 +201,26 @@ const PUT: &str = "PUT";
 
 fn text(error: impl std::fmt::Display) -> Error {
     Error(error.to_string())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+
+    use super::*;
+
+    fn answered(code: u16) -> kv::UpdateError {
+        let told = format!(r#"{{"code": 400, "err_code": {code}, "description": "wrong last sequence"}}"#);
+        let told: jetstream::Error = serde_json::from_str(&told).unwrap();
+        kv::UpdateError::from(PublishError::with_source(PublishErrorKind::Other, told))
+    }
+
+    #[test]
+    fn a_write_while_another_one_is_under_way_is_refused() {
+        assert!(is_refused(&answered(10164)));
+        assert!(!is_refused(&answered(10077)));
+        assert!(is_refused(&kv::UpdateError::new(kv::UpdateErrorKind::WrongLastRevision)));
+        assert!(!is_refused(&kv::UpdateError::new(kv::UpdateErrorKind::TimedOut)));
+    }
 }

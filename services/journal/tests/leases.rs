@@ -72,7 +72,7 @@ async fn what_is_held_is_taken_only_as_it_was_found() {
     let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
     let client = async_nats::connect(nats.url()).await.unwrap();
     let holdings = Holdings::open(&client, "partitions", 1).await.unwrap();
-    assert!(holdings.is_new().await.unwrap());
+    assert_eq!(holdings.last().await.unwrap(), 0);
     let held = holdings.take("p001", "one", 0).await.unwrap().unwrap();
     assert_eq!(holdings.take("p001", "other", 0).await.unwrap(), None, "it is held");
 
@@ -82,8 +82,8 @@ async fn what_is_held_is_taken_only_as_it_was_found() {
     holdings.give_back("p001", held).await.unwrap();
     let taken = holdings.take("p001", "other", again).await.unwrap().expect("an old return did nothing");
     holdings.give_back("p001", again).await.unwrap();
-    holdings.take("p002", "one", 0).await.unwrap().unwrap();
-    assert!(!holdings.is_new().await.unwrap());
+    let second = holdings.take("p002", "one", 0).await.unwrap().unwrap();
+    assert_eq!(holdings.last().await.unwrap(), second);
 
     let mut told = holdings.follow().await.unwrap();
     let mut next = async || told.next().await.map(|one| (one.key, one.holder, one.revision, one.is_last)).unwrap();

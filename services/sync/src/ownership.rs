@@ -55,6 +55,8 @@ pub struct Ownership {
     changed: watch::Sender<u64>,
     /// Something happened that may change who has what.
     look: Notify,
+    /// Workers came or went since they were listed.
+    is_news: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,7 @@ impl Ownership {
             interruptions: Mutex::default(),
             changed: watch::Sender::new(0),
             look: Notify::new(),
+            is_news: AtomicBool::new(true),
         }
     }
 

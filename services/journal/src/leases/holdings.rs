@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::jetstream::kv;
 use futures::{Stream, StreamExt as _};
 
-use super::{Error, open, text};
+use super::{Error, is_refused, open, text};
 
 /// A thing, as the bucket has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Holding {
     pub holder: Option<String>,
     /// By which it is told whether anything changed since. Whatever was never held has the revision zero.
     pub revision: u64,
-    /// Nothing more is known: what was not told was never held.
+    /// Nothing more is known to the replica that tells it.
     pub is_last: bool,
 }
 
@@ -42,7 +42,7 @@ impl Holdings {
     pub async fn take(&self, key: &str, holder: &str, revision: u64) -> Result<Option<u64>, Error> {
         match self.bucket.update(key, holder.to_owned().into(), revision).await {
             Ok(revision) => Ok(Some(revision)),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(error) if is_refused(&error) => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
@@ -51,19 +51,20 @@ impl Holdings {
     pub async fn give_back(&self, key: &str, revision: u64) -> Result<(), Error> {
         match self.bucket.delete_expect_revision(key, Some(revision)).await {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(()),
+            Err(error) if is_refused(&error) => Ok(()),
             Err(error) => Err(text(error)),
         }
     }
 
-    /// Whether nothing was ever held.
-    pub async fn is_new(&self) -> Result<bool, Error> {
+    /// The revision of the last change, as the leader knows it; zero if nothing is said of anything.
+    pub async fn last(&self) -> Result<u64, Error> {
         // Not `status`, which tells what was when the bucket was opened.
-        Ok(self.bucket.stream.get_info().await.map_err(text)?.state.messages == 0)
+        let state = self.bucket.stream.get_info().await.map_err(text)?.state;
+        Ok(if state.messages == 0 { 0 } else { state.last_sequence })
     }
 
-    /// Everything as it is, possibly as it was a moment before, and then each change. Ends when NATS forgets who listens: to be called
-    /// again then.
+    /// Everything as one of the replicas has it, and then each change. Ends when the connection says nothing for some time. A bucket that
+    /// was restored or made anew meanwhile is not noticed: to be called again now and then.
     pub async fn follow(&self) -> Result<impl Stream<Item = Holding> + Send + Unpin + use<>, Error> {
         let watch = self.bucket.watch_with_history(">").await.map_err(text)?;
         Ok(watch

@@ -77,7 +77,11 @@ mod tests {
     fn every_setting_of_the_example_exists() {
         toml::from_str::<Config>(&with_every_setting()).unwrap();
         // Keys are set in one way.
-        let text: Vec<_> = with_every_setting().lines().filter(|line| !line.starts_with("keys_directory")).map(str::to_owned).collect();
+        let text: Vec<_> = with_every_setting()
+            .lines()
+            .filter(|line| !line.starts_with("keys_directory"))
+            .map(str::to_owned)
+            .collect();
         Config::parse(&text.join("\n")).unwrap();
     }
 

@@ -1,6 +1,6 @@
 //! NATS does not answer: said once when it begins to matter, and once when it is over.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -24,8 +24,16 @@ pub struct Interruptions {
 }
 
 impl Interruptions {
-    /// A round failed, and `lost` leases ran out; gives what is to be told, which is something only the first time that any did.
-    pub fn failed(&mut self, error: &str, lost: usize, now: Instant, at: Timestamp) -> Option<String> {
+    /// A round failed, and `lost` partitions were let go; gives what is to be told, which is something only the first time that any were,
+    /// or that rounds have failed for longer than `patience`.
+    pub fn failed(
+        &mut self,
+        error: &str,
+        lost: usize,
+        patience: Duration,
+        now: Instant,
+        at: Timestamp,
+    ) -> Option<String> {
         if self.began.is_none() {
             self.began = Some(now);
             self.is_told = false;
@@ -33,11 +41,18 @@ impl Interruptions {
         }
         let last = self.last.as_mut()?;
         last.lost += lost;
-        if self.is_told || last.lost == 0 {
+        let lasts = self.began.is_some_and(|began| now.saturating_duration_since(began) > patience);
+        if self.is_told || last.lost == 0 && !lasts {
             return None;
         }
         self.is_told = true;
         let since = last.since.strftime("%H:%M:%S");
+        if last.lost == 0 {
+            return Some(format!(
+                "NATS has not done since {since} UTC what it was asked ({error}): this worker keeps its mailboxes, takes none and gives \
+                 none back; this is said once"
+            ));
+        }
         Some(format!(
             "NATS has not answered since {since} UTC ({error}): the leases ran out, and nothing is done in any mailbox until it \
              answers; this is said once"
@@ -62,15 +77,15 @@ impl Interruptions {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a beginning for the moments of a test")]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
 
     #[test]
     fn it_is_told_once_when_leases_ran_out_and_once_when_it_is_over() {
         let (mut interruptions, began, at) = (Interruptions::default(), Instant::now(), Timestamp::UNIX_EPOCH);
-        assert_eq!(interruptions.failed("no answer", 0, began, at), None);
-        assert!(interruptions.failed("no answer", 256, began + Duration::from_secs(15), at).is_some());
+        assert_eq!(interruptions.failed("no answer", 0, PATIENCE, began, at), None);
+        assert!(interruptions.failed("no answer", 256, PATIENCE, began + Duration::from_secs(15), at).is_some());
         for second in 16..300 {
             assert_eq!(interruptions.failed("no answer", 0, began + Duration::from_secs(second), at), None);
         }
@@ -83,7 +98,17 @@ mod tests {
     #[test]
     fn one_lost_answer_is_not_worth_telling() {
         let (mut interruptions, began, at) = (Interruptions::default(), Instant::now(), Timestamp::UNIX_EPOCH);
-        assert_eq!(interruptions.failed("no answer", 0, began, at), None);
+        assert_eq!(interruptions.failed("no answer", 0, PATIENCE, began, at), None);
         assert_eq!(interruptions.answered(began + Duration::from_secs(4), at), None);
+    }
+
+    #[test]
+    fn it_is_told_once_too_when_nothing_is_lost_and_nothing_is_done_for_long() {
+        let (mut interruptions, began, at) = (Interruptions::default(), Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut told = (0..60).filter_map(|second| {
+            interruptions.failed("no answer", 0, PATIENCE, began + Duration::from_secs(second), at)
+        });
+        assert!(told.next().unwrap().contains("keeps its mailboxes"));
+        assert_eq!(told.next(), None);
     }
 }

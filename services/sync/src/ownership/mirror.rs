@@ -8,8 +8,8 @@ use postroad_journal::leases::holdings::Holding;
 #[derive(Default)]
 pub struct Mirror {
     seen: HashMap<u16, Seen>,
-    /// Whether everything was told since it was followed anew, and nobody has compared that with what he holds.
-    is_fresh: bool,
+    /// The highest revision that was told. What has a lower one was told too, as changes are told in their order.
+    told: u64,
 }
 
 struct Seen {
@@ -29,7 +29,7 @@ pub struct Candidate {
 /// How what a worker holds differs from what the bucket says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Held no more: another one has taken it, or the bucket was emptied.
+    /// Held no more: another one has taken it, or nothing is said of it any more.
     pub lost: Vec<u16>,
     /// Held by another revision: a request of this worker came late.
     pub renumbered: Vec<(u16, u64)>,
@@ -38,13 +38,9 @@ pub struct Difference {
 }
 
 impl Mirror {
-    /// What is known once everything was told.
-    pub fn complete(&mut self) {
-        self.is_fresh = true;
-    }
-
     /// Notes what was told; gives the partition.
     pub fn note(&mut self, told: Holding) -> Option<u16> {
+        self.told = self.told.max(told.revision);
         let partition = told.key.strip_prefix(KEY)?.parse().ok()?;
         let seen = Seen { holder: told.holder, revision: told.revision };
         match self.seen.get_mut(&partition) {
@@ -70,10 +66,8 @@ impl Mirror {
         wanted.iter().map(of).collect()
     }
 
-    /// Compares what `worker` holds, by revisions, with what the bucket says. That something was not told, or told by an older revision,
-    /// counts only once after everything was told anew: otherwise it is on its way.
-    pub fn compare(&mut self, worker: &str, held: &HashMap<u16, u64>) -> Difference {
-        let is_fresh = std::mem::take(&mut self.is_fresh);
+    /// Compares what `worker` holds, by revisions, with what the bucket says. What was not told yet is on its way.
+    pub fn compare(&self, worker: &str, held: &HashMap<u16, u64>) -> Difference {
         let mut difference = Difference::default();
         for (partition, revision) in held {
             match self.seen.get(partition) {
@@ -82,7 +76,7 @@ impl Mirror {
                     difference.renumbered.push((*partition, seen.revision));
                 }
                 Some(seen) if seen.revision > *revision => difference.lost.push(*partition),
-                _ if is_fresh => difference.lost.push(*partition),
+                _ if *revision <= self.told => difference.lost.push(*partition),
                 _ => {}
             }
         }
@@ -158,14 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_that_was_emptied_is_noticed_once_all_of_it_was_told() {
+    fn what_was_not_told_yet_is_on_its_way_and_what_is_said_no_more_is_lost() {
         let held = HashMap::from([(1, 30), (2, 31)]);
-        let mut mirror = mirror(&[(2, Some("me"), 3)]);
-        assert_eq!(mirror.compare("me", &held), Difference::default(), "it may be on its way");
-        mirror.complete();
-        let mut difference = mirror.compare("me", &held);
-        difference.lost.sort_unstable();
-        assert_eq!((difference.lost, difference.strays), (vec![1, 2], vec![(2, 3)]));
-        assert_eq!(mirror.compare("me", &held), Difference::default(), "told once");
+        let mut mirror = mirror(&[(3, Some("other"), 29)]);
+        assert_eq!(mirror.compare("me", &held), Difference::default());
+        mirror.note(Holding { key: key_of(4), holder: None, revision: 30, is_last: false });
+        assert_eq!(mirror.compare("me", &held), Difference { lost: vec![1], ..Difference::default() });
     }
 }

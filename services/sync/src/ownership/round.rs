@@ -42,8 +42,8 @@ struct Own {
     life: Option<Lease>,
     /// That it takes mailboxes; given back before the partitions are.
     membership: Option<Lease>,
-    /// That this was given back for good.
-    has_left: bool,
+    /// When the workers were listed.
+    listed: Option<Instant>,
     /// Partitions that were let go since that was told.
     lost: usize,
 }
@@ -59,7 +59,10 @@ impl Ownership {
         let works = async {
             while !shutdown.is_cancelled() {
                 let began = clock::instant();
-                self.round_in_time(&buckets, &mut own).await;
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = self.round_in_time(&buckets, &mut own) => {}
+                }
                 // Several rounds fit into a lease, so that one lost answer loses nothing.
                 let rest = |whole: Duration| whole.saturating_sub(elapsed(began));
                 tokio::select! {
@@ -117,38 +120,74 @@ impl Ownership {
                     None => change.is_given_back,
                 };
                 if is_news {
+                    self.is_news.store(true, Ordering::Relaxed);
                     self.look.notify_one();
                 }
             }
         }
+        // What was not heard is found by listing them.
+        self.is_news.store(true, Ordering::Relaxed);
         tokio::time::sleep(self.lease / 4).await;
     }
 
     async fn hear_of_partitions(&self, partitions: &Holdings) {
-        let follow = async { Ok::<_, Error>((partitions.is_new().await?, partitions.follow().await?)) };
-        if let Ok((is_new, mut changes)) = follow.await {
-            let mut fresh = Some(Mirror::default());
-            if is_new {
-                self.know(&mut fresh);
-            }
-            while let Some(told) = changes.next().await {
-                let is_last = told.is_last;
-                match fresh.as_mut() {
-                    Some(fresh) => drop(fresh.note(told)),
-                    None => self.hear(told),
-                }
-                if is_last {
-                    self.know(&mut fresh);
-                }
-            }
+        if let Err(error) = self.follow(partitions).await {
+            tracing::debug!(error = %error, "the partitions cannot be followed");
         }
         tokio::time::sleep(self.lease / 4).await;
     }
 
+    /// Follows the bucket for some leases: a bucket that was restored or made anew is noticed only by following it anew.
+    async fn follow(&self, partitions: &Holdings) -> Result<(), Error> {
+        let held = self.revisions();
+        let last = partitions.last().await?;
+        let mut changes = partitions.follow().await?;
+        self.forget_behind(last, &held);
+        let mut fresh = Some(Mirror::default());
+        if last == 0 {
+            self.know(&mut fresh);
+        }
+        let anew = tokio::time::sleep(self.lease * 8);
+        tokio::pin!(anew);
+        loop {
+            let told = tokio::select! {
+                told = changes.next() => told,
+                () = &mut anew => return Ok(()),
+            };
+            let Some(told) = told else { return Ok(()) };
+            let is_all = told.is_last || told.revision >= last;
+            match fresh.as_mut() {
+                Some(fresh) => drop(fresh.note(told)),
+                None => self.hear(told),
+            }
+            if is_all {
+                self.know(&mut fresh);
+            }
+        }
+    }
+
+    /// Lets go of what was held by revisions that the bucket does not have yet: it was restored, or made anew.
+    fn forget_behind(&self, last: u64, before: &HashMap<u16, u64>) {
+        let mut held = lock(&self.held);
+        let lost =
+            held.extract_if(|partition, held| held.revision > last && before.get(partition) == Some(&held.revision));
+        let lost = lost.count();
+        drop(held);
+        if lost > 0 {
+            tracing::warn!("NATS has forgotten who holds {lost} partitions: they are taken anew");
+            changed("lost", lost);
+            self.changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// What is held, in which revisions.
+    fn revisions(&self) -> HashMap<u16, u64> {
+        lock(&self.held).iter().map(|(partition, held)| (*partition, held.revision)).collect()
+    }
+
     /// Everything was told.
     fn know(&self, fresh: &mut Option<Mirror>) {
-        if let Some(mut fresh) = fresh.take() {
-            fresh.complete();
+        if let Some(fresh) = fresh.take() {
             *lock(&self.mirror) = Some(fresh);
             self.look.notify_one();
         }
@@ -188,7 +227,7 @@ impl Ownership {
         }
         let told = match result {
             Ok(()) => lock(&self.interruptions).answered(clock::instant(), clock::now()),
-            Err(error) => lock(&self.interruptions).failed(&error, lost, clock::instant(), clock::now()),
+            Err(error) => lock(&self.interruptions).failed(&error, lost, self.lease, clock::instant(), clock::now()),
         };
         if let Some(told) = told {
             tracing::warn!("{told}");
@@ -198,28 +237,43 @@ impl Ownership {
     async fn round(&self, buckets: &Buckets, own: &mut Own) -> Result<(), Error> {
         self.live(&buckets.leases, own).await?;
         self.take_part(&buckets.leases, own).await?;
-        let keys = buckets.leases.keys().await?;
-        let mut live: BTreeSet<_> = keys.iter().filter_map(|key| key.strip_prefix(MEMBER)).map(str::to_owned).collect();
-        // Of itself it knows better than a replica that is behind.
-        live.remove(&self.name);
-        live.extend(own.membership.is_some().then(|| self.name.clone()));
-        let live = Vec::from_iter(live);
-        lock(&self.members).clone_from(&live);
         let strays = self.compare();
+        let live = self.list(&buckets.leases, own).await?;
         let held: HashSet<u16> = lock(&self.held).keys().copied().collect();
         let plan = plan(&self.name, &live, |one| held.contains(&one));
         for (partition, held) in lock(&self.held).iter_mut() {
             held.is_leaving = plan.leave.contains(partition);
         }
         *lock(&self.wanted) = plan.want.iter().copied().collect();
-        self.give_back(&buckets.partitions).await;
-        let claimed = match own.life {
-            Some(_) => self.claim(buckets, &plan.want).await,
-            None => Ok(()),
+        let claims = async {
+            match own.life {
+                Some(_) => self.claim(buckets, &plan.want).await,
+                None => Ok(()),
+            }
         };
+        let ((), claimed) = tokio::join!(self.give_back(&buckets.partitions), claims);
         let strays = strays.into_iter().filter(|(partition, _)| !plan.want.contains(partition)).collect();
         return_all(&buckets.partitions, strays).await;
         claimed
+    }
+
+    /// The workers that take mailboxes, listed anew where that may have changed.
+    async fn list(&self, leases: &Leases, own: &mut Own) -> Result<Vec<String>, Error> {
+        let is_old = own.listed.is_none_or(|listed| elapsed(listed) > self.lease / 8);
+        let mut live: BTreeSet<String> = if self.is_news.swap(false, Ordering::Relaxed) || is_old {
+            own.listed = None;
+            let keys = leases.keys().await?;
+            own.listed = Some(clock::instant());
+            keys.iter().filter_map(|key| key.strip_prefix(MEMBER)).map(str::to_owned).collect()
+        } else {
+            self.members().into_iter().collect()
+        };
+        // Of itself it knows better than a replica that is behind.
+        live.remove(&self.name);
+        live.extend(own.membership.is_some().then(|| self.name.clone()));
+        let live = Vec::from_iter(live);
+        lock(&self.members).clone_from(&live);
+        Ok(live)
     }
 
     /// Says that this worker lives. One whose lease ended holds nothing any more, since others may have taken it.
@@ -239,7 +293,12 @@ impl Ownership {
         if own.life.is_none() {
             own.life = leases.acquire(&format!("{WORKER}{}", self.name), &self.name).await?;
         }
-        *lock(&self.deadline) = own.life.as_ref().map(|lease| lease.deadline);
+        let deadline = own.life.as_ref().map(|lease| lease.deadline);
+        let before = std::mem::replace(&mut *lock(&self.deadline), deadline);
+        if before.is_none_or(|before| before <= clock::instant()) {
+            // Whoever looked meanwhile has put its mailboxes away.
+            self.changed.send_modify(|count| *count += 1);
+        }
         Ok(())
     }
 
@@ -252,11 +311,11 @@ impl Ownership {
     async fn take_part(&self, leases: &Leases, own: &mut Own) -> Result<(), Error> {
         let member = format!("{MEMBER}{}", self.name);
         if self.is_draining() {
-            if !own.has_left {
-                own.membership = None;
-                leases.release(&member, &self.name).await?;
-                own.has_left = true;
-            }
+            own.membership = None;
+            return leases.release(&member, &self.name).await;
+        }
+        if lock(&self.mirror).is_none() {
+            // Nothing can be taken yet: the others keep what they have.
             return Ok(());
         }
         if let Some(lease) = own.membership.clone() {
@@ -273,11 +332,11 @@ impl Ownership {
 
     /// Lets go of what is not its own any more; gives what the bucket says is, and is not held.
     fn compare(&self) -> Vec<(u16, u64)> {
-        let mut mirror = lock(&self.mirror);
-        let Some(mirror) = mirror.as_mut() else { return Vec::new() };
-        let mut held = lock(&self.held);
-        let revisions: HashMap<u16, u64> = held.iter().map(|(partition, held)| (*partition, held.revision)).collect();
+        let revisions = self.revisions();
+        let mirror = lock(&self.mirror);
+        let Some(mirror) = mirror.as_ref() else { return Vec::new() };
         let difference = mirror.compare(&self.name, &revisions);
+        let mut held = lock(&self.held);
         held.retain(|partition, _| !difference.lost.contains(partition));
         for (partition, revision) in difference.renumbered {
             if let Some(held) = held.get_mut(&partition) {
