@@ -1,6 +1,6 @@
 //! What went wrong, as one block of text or one JSON object, and the exit code that tells scripts which kind it is.
 
-use std::{io, io::Write as _, process::ExitCode};
+use std::{io, io::Write as _, path::Path, process::ExitCode};
 
 use postroad_core::{
     Refusal,
@@ -161,6 +161,11 @@ impl Failure {
     /// A refusal by the command line itself.
     pub fn refused(code: Code, field: impl Into<String>, rule: impl Into<String>) -> Self {
         Refusal::new(code, field, rule).into()
+    }
+
+    /// A file that was named and cannot be used; `what` says what could not be done with it.
+    pub fn file(field: &str, file: &Path, what: &str, error: &io::Error) -> Self {
+        Self::refused(Code::FileUnusable, field, format!("{} cannot be {what}: {error}", file.display()))
     }
 
     /// What a failed call means. A call without a fault of ours never reached the role, or reached something else.

@@ -93,7 +93,8 @@ impl PasswordSource {
 }
 
 fn first_line(file: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(&file.display().to_string(), &error))?;
+    let read = std::fs::read_to_string(file);
+    let text = read.map_err(|error| Failure::file("--password-file", file, "read", &error))?;
     // A private key is a secret of many lines.
     if text.trim_start().starts_with("-----BEGIN ") {
         return Ok(text.trim_start().to_owned());
@@ -102,7 +103,7 @@ fn first_line(file: &Path) -> Result<String, Failure> {
 }
 
 fn unreadable(place: &str, error: &io::Error) -> Failure {
-    Failure::refused(Code::FieldRequired, "password", format!("cannot be read from {place}: {error}"))
+    Failure::refused(Code::FileUnusable, "password", format!("cannot be read from {place}: {error}"))
 }
 
 #[cfg(test)]
@@ -172,6 +173,8 @@ pub mod tests {
             Exit::Refused
         );
         let missing = PasswordSource { password_file: Some("no/such/file".into()), ..Default::default() };
-        assert!(read(&missing, Need::Optional, Typed::default()).unwrap_err().to_string().contains("no/such/file"));
+        let failure = read(&missing, Need::Optional, Typed::default()).unwrap_err();
+        assert!(failure.to_string().starts_with("--password-file: no/such/file cannot be read"), "{failure}");
+        assert_eq!((failure.exit(), &failure.json()["error"]["code"]), (Exit::Refused, &"FILE_UNUSABLE".into()));
     }
 }

@@ -32,7 +32,7 @@ impl<S: Described> Changes<S> {
         let Some(file) = file else { return Ok(Self::none()) };
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::refused(Code::FieldRequired, name.clone(), format!("cannot be read: {error}")))?;
+            .map_err(|error| Failure::refused(Code::FileUnusable, name.clone(), format!("cannot be read: {error}")))?;
         Self::parse(&name, &text)
     }
 

@@ -109,7 +109,11 @@ fn keys_are_fresh_and_never_overwritten() {
     let file = file.to_str().unwrap();
     assert!(run(&["key", "new", "--out", file]).status.success());
     let before = std::fs::read(file).unwrap();
-    assert_eq!(run(&["key", "new", "--out", file]).status.code(), Some(2));
+    let again = run(&["key", "new", "--out", file]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("FILE_UNUSABLE") && stderr(&again).contains("File exists"), "{}", stderr(&again));
+    // A key that only one process ever had cannot open anything after it.
+    assert!(!stdout(&run(&["key", "new", "--help"])).contains("$(postroad key new)"));
     assert_eq!(std::fs::read(file).unwrap(), before);
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);

@@ -492,4 +492,8 @@ rows! {
         "The journal's streams are not as this version keeps them"
         "A build of before the first release kept the whole journal in one stream, or another stream of the NATS account holds the journal's subjects"
         "Use a NATS account that holds no such stream; or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
+    FileUnusable "FILE_UNUSABLE" Permanent Input Administrator OnChange
+        "A file that the command names cannot be read or made"
+        "It does not exist, or exists already where a new one is made, or this user may not read or write there"
+        "Correct the path, name another file, or let this user read or write there";
 }

@@ -7,7 +7,6 @@ use std::{
 
 use clap::{Args, Subcommand, ValueHint};
 use jiff::Timestamp;
-use postroad_core::fault::Code;
 use postroad_proto::crm::v1::{
     Attachment, Content, Email, Party, PartyRole, ResendEmailRequest, SendEmailRequest, SendHeader,
     send_email_request::Part,
@@ -179,9 +178,7 @@ fn compose(email: Send) -> Result<(SendHeader, Vec<Vec<u8>>), Failure> {
 }
 
 fn read(path: &Path, field: &str) -> Result<Vec<u8>, Failure> {
-    let refused = |error: std::io::Error| {
-        Failure::refused(Code::ValueOutOfRange, field, format!("{} cannot be read: {error}", path.display()))
-    };
+    let refused = |error: std::io::Error| Failure::file(field, path, "read", &error);
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map_err(refused)?;

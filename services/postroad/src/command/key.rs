@@ -5,7 +5,6 @@ mod reseal;
 use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
-use postroad_core::fault::Code;
 use postroad_journal::sealing::Keyring;
 
 use crate::{
@@ -28,7 +27,7 @@ pub enum Command {
     /// Passwords are sealed with it before they are stored. Keep it as long as anything sealed with it: to change keys, give
     /// the new one another id (sealing.key_id), name the old one in sealing.former_keys, and seal what there is anew.
     #[command(
-        after_help = "Examples:\n  postroad key new --out /etc/postroad/sealing.key\n  POSTROAD_SEALING_KEY=$(postroad key new) postroad all --config postroad.toml"
+        after_help = "Examples:\n  postroad key new --out /etc/postroad/sealing.key\n  postroad key new | kubectl create secret generic postroad-sealing --from-file=sealing.key=/dev/stdin"
     )]
     New {
         /// Write it to a new file that only its owner can read, instead of printing it
@@ -59,13 +58,7 @@ fn new(global: &Global, out: Option<PathBuf>) -> Result<Exit, Failure> {
     let key = Keyring::new_key();
     match out {
         Some(file) => {
-            let refused = |error: std::io::Error| {
-                Failure::refused(
-                    Code::ValueOutOfRange,
-                    "--out",
-                    format!("{} cannot be created: {error}", file.display()),
-                )
-            };
+            let refused = |error: std::io::Error| Failure::file("--out", &file, "created", &error);
             // Never over an existing key: what it sealed could not be opened any more.
             let mut key_file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(refused)?;

@@ -114,7 +114,7 @@ impl Command {
 
 async fn load(session: &mut Session, file: PathBuf) -> Result<Exit, Failure> {
     let refused = |rule: String| Failure::refused(Code::FieldUnknown, file.display().to_string(), rule);
-    let reader = File::open(&file).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    let reader = File::open(&file).map_err(|error| Failure::file("FILE", &file, "read", &error))?;
     let drafts = postroad_crm::people::parse(reader).map_err(|error| refused(error.to_string()))?;
     let (total, mut changed) = (drafts.len(), 0_usize);
     for draft in drafts {

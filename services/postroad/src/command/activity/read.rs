@@ -167,9 +167,7 @@ impl Partial {
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let path = target.with_file_name(name);
-        let file = File::create(&path).map_err(|error| {
-            Failure::refused(Code::ValueOutOfRange, "--out", format!("{} cannot be created: {error}", target.display()))
-        })?;
+        let file = File::create(&path).map_err(|error| Failure::file("--out", target, "created", &error))?;
         Ok(Self { file, path, complete: false })
     }
 

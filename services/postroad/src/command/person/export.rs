@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use postroad_core::fault::Code;
 use postroad_proto::{
     crm::v1::{Content, Email, GetRecordRequest, ListRecordsRequest, Record, SearchEmailsRequest},
     sync::v1::ExplainMessageRequest,
@@ -26,9 +25,7 @@ use crate::{
 
 /// Writes the directory.
 pub async fn run(session: &mut Session, person: &str, out: &Path) -> Result<Exit, Failure> {
-    let refused = |error: std::io::Error| {
-        Failure::refused(Code::ValueOutOfRange, "--out", format!("{} cannot be created: {error}", out.display()))
-    };
+    let refused = |error: std::io::Error| Failure::file("--out", out, "created", &error);
     let (addresses, records) = who(session, person).await?;
     let emails = naming(session, &addresses).await?;
     // Never among files of something else, and for nobody else to read.

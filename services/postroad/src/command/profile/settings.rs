@@ -161,9 +161,7 @@ fn anchors(files: &[PathBuf]) -> Result<Option<Vec<String>>, Failure> {
 }
 
 fn read(flag: &str, file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| {
-        Failure::refused(Code::TrustAnchorInvalid, flag, format!("{} cannot be read: {error}", file.display()))
-    })
+    std::fs::read_to_string(file).map_err(|error| Failure::file(flag, file, "read", &error))
 }
 
 #[cfg(test)]

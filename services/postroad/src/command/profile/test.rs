@@ -205,9 +205,7 @@ fn repeat(wanted: &Wanted) -> String {
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text).map_err(|error| {
-        Failure::refused(Code::FieldNotApplicable, "--report", format!("{} cannot be written: {error}", file.display()))
-    })
+    std::fs::write(file, text).map_err(|error| Failure::file("--report", file, "written", &error))
 }
 
 fn summary(output: &mut Output, outcome: &Outcome) -> Result<(), Failure> {
