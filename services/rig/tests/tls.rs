@@ -3,16 +3,31 @@
 
 mod bench;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bench::{Bench, identity, watched, who_am_i};
+use bench::{Bench, WATCH, identity, who_am_i};
 use postroad_core::fault::Code;
-use postroad_rig::{Channels, Config, Identity, Role, is_serving, status};
+use postroad_rig::{Channels, Config, Identity, Role, clock, is_serving, status};
 use stage::{Authority, eventually};
 use tempfile::TempDir;
+use tonic::{Status, codegen::http::uri::PathAndQuery, transport::Channel};
 
 const CRM: &str = "crm.roles.postroad.internal";
 const SYNC: &str = "sync.roles.postroad.internal";
+
+/// Opens the stream, and gives why it ended.
+async fn watched(channel: Channel) -> Status {
+    let mut client = tonic::client::Grpc::new(channel);
+    if let Err(error) = client.ready().await {
+        return Status::from_error(error.into());
+    }
+    let path = PathAndQuery::from_static(WATCH);
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    match client.server_streaming(tonic::Request::new(()), path, codec).await {
+        Err(status) => status,
+        Ok(stream) => stream.into_inner().message().await.err().unwrap_or_else(|| Status::ok("it just ended")),
+    }
+}
 
 #[tokio::test]
 async fn a_role_knows_its_callers_by_their_certificates() {
@@ -34,7 +49,7 @@ async fn a_role_knows_its_callers_by_their_certificates() {
 async fn a_connection_does_not_outlive_the_certificate_that_opened_it() {
     let authority = Authority::new("ours").unwrap();
     let bench = Bench::start(&authority.issue(&[CRM]).unwrap(), &[&authority], "").await;
-    let ending = |name| authority.issue_ending(&[name], SystemTime::now() + Duration::from_secs(4)).unwrap();
+    let ending = |name| authority.issue_ending(&[name], (clock::now() + Duration::from_secs(4)).into()).unwrap();
     let ada = bench.caller("ada", Some(&ending("ada@contoso.example")), &[&authority]).to(Role::Crm).unwrap();
     let folder = bench.folder.path().join("sync");
     let own = identity(&folder, Some(&ending(SYNC)), &[&authority]);
@@ -196,13 +211,12 @@ async fn what_keeps_tls_from_being_agreed_is_told_with_the_setting() {
     let caller = |name: &str, issued, authority| bench.caller(name, issued, &[authority]);
     let good_caller = || caller("good", Some(&good), &ours);
     let old = Bench::start(&ours.issue_until(&[CRM], (2020, 1, 1)).unwrap(), &[&ours], "").await;
-    let clear = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let clear = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = clear.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = clear.accept().await.unwrap();
+    std::thread::spawn(move || {
+        for stream in clear.incoming() {
             // The settings of a server that speaks HTTP/2 without TLS.
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+            std::io::Write::write_all(&mut stream.unwrap(), b"\0\0\0\x04\0\0\0\0\0").unwrap();
         }
     });
     let (config, ends, unusable) = (Code::ConfigurationInvalid, Code::CertificateExpires, Code::CertificateUnusable);

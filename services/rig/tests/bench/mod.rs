@@ -13,7 +13,7 @@ use tonic::{Code, Status, codegen::http::uri::PathAndQuery, transport::Channel};
 const WHO: &str = "/postroad.crm.v1.CrmService/GetRecord";
 
 /// A stream that never ends by itself; for the same.
-const WATCH: &str = "/postroad.crm.v1.CrmService/GetSettings";
+pub const WATCH: &str = "/postroad.crm.v1.CrmService/GetSettings";
 
 /// A role that runs, and the folder of its certificates.
 pub struct Bench {
@@ -95,21 +95,6 @@ async fn who(Extension(peer): Extension<Peer>) -> axum::response::Response {
     let roles: Vec<_> = Role::ALL.into_iter().filter(|role| peer.is_role(*role)).map(Role::name).collect();
     let names: Vec<_> = peer.names.iter().flat_map(|names| names.all()).collect();
     Status::data_loss(format!("{} | {}", roles.join(","), names.join(","))).into_http()
-}
-
-/// Opens the stream, and gives why it ended.
-#[allow(dead_code, reason = "each test has its own copy of this module")]
-pub async fn watched(channel: Channel) -> Status {
-    let mut client = tonic::client::Grpc::new(channel);
-    if let Err(error) = client.ready().await {
-        return Status::from_error(error.into());
-    }
-    let path = PathAndQuery::from_static(WATCH);
-    let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    match client.server_streaming(tonic::Request::new(()), path, codec).await {
-        Err(status) => status,
-        Ok(stream) => stream.into_inner().message().await.err().unwrap_or_else(|| Status::ok("it just ended")),
-    }
 }
 
 async fn watch() -> axum::response::Response {
