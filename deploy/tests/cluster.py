@@ -146,7 +146,7 @@ def play(state, name, template, aliases, workload, address=None):
         podman("network", "connect", *known, *(["--ip", address] if address else []), state.data["network"], infra)
     podman("pod", "start", name)
     asked = ("inspect", infra, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
-    found = eventually(20, f"{name} has an address", lambda: podman(*asked).stdout.strip())
+    found = eventually(120, f"{name} has an address", lambda: podman(*asked).stdout.strip())
     state.pods[name]["address"] = found
     state.save()
 
@@ -183,7 +183,8 @@ def passes(state, name, probe):
         return False
 
 
-def ready(state, name, seconds=120):
+def ready(state, name, seconds=600):
+    """Waits as long as the README says; a limit costs nothing where all is well."""
     container = state.pods[name]["template"]["spec"]["containers"][0]["name"]
     what = lambda: f"{name} is ready; its log ends with\n{logs(name, container)}"
     eventually(seconds, what, lambda: passes(state, name, "startupProbe") and passes(state, name, "readinessProbe"))
@@ -214,7 +215,7 @@ def apply(state, manifests):
             start(state, workload, index)
     for job in manifests:
         if job["kind"] == "Job" and job["metadata"]["name"] not in state.digests:
-            eventually(120, f"{job['metadata']['name']} does its work", lambda: once(state, job["metadata"]["name"], job["spec"]["template"]) == 0)
+            eventually(600, f"{job['metadata']['name']} does its work", lambda: once(state, job["metadata"]["name"], job["spec"]["template"]) == 0)
             state.digests[job["metadata"]["name"]] = "done"
     for workload in changed:
         if workload not in fresh:

@@ -102,7 +102,7 @@ def start(cluster, site):
     configuration["data"]["users.conf"] = (site / "users.conf").read_text()
     state.objects["ConfigMap/outside-nats"] = configuration
     cluster.play(state, "outside-nats", {"metadata": pod["metadata"], "spec": pod["spec"]}, [HOST], "outside-nats")
-    cluster.ready(state, "outside-nats", 60)
+    cluster.ready(state, "outside-nats", 300)
     return state.pods["outside-nats"]["address"]
 
 
@@ -114,12 +114,12 @@ def served(cluster, address, known):
     connections = lambda: asked(address, "connz?auth=1")["connections"]
     wanted = set(known.names)
     who = lambda: sorted({connection.get("authorized_user", connection.get("nkey", "")) for connection in connections()})
-    cluster.eventually(20, lambda: f"{sorted(wanted)} are connected, and not {who()}", lambda: set(who()) == wanted)
+    cluster.eventually(120, lambda: f"{sorted(wanted)} are connected, and not {who()}", lambda: set(who()) == wanted)
     assert all(connection.get("tls_version") for connection in connections()), "somebody is connected without TLS"
 
 
 def asked(address, what):
-    with urllib.request.urlopen(f"http://{address}:8222/{what}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}:8222/{what}", timeout=60) as answer:
         return json.load(answer)
 
 

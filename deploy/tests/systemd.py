@@ -27,7 +27,7 @@ sed -i 's|^#key_file = "/etc/postroad/sealing.key"|key_file = "/run/credentials/
     /etc/postroad/postroad.toml
 postroad key new --out /etc/postroad/sealing.key
 systemctl enable --now postroad-nats postroad
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     serving=0
     for role in profile locator sync alert crm; do postroad health $role --config /etc/postroad/postroad.toml > /dev/null 2>&1 && serving=$((serving + 1)); done
     [ $serving = 5 ] && break
@@ -42,7 +42,7 @@ systemctl stop postroad
 openssl rand -base64 32 | install -m 640 -g postroad /dev/stdin /etc/postroad/token
 sed 's|credentials/postroad.service|credentials/postroad@crm.service|; s|/var/lib/postroad/token|/etc/postroad/token|' /etc/postroad/postroad.toml > /etc/postroad/crm.toml
 systemctl start postroad@crm
-for _ in $(seq 100); do postroad health crm --config /etc/postroad/crm.toml && break; sleep 0.2; done
+for _ in $(seq 600); do postroad health crm --config /etc/postroad/crm.toml && break; sleep 0.2; done
 systemctl stop postroad@crm postroad-nats
 [ "$(systemctl show -P Result postroad@crm)" = success ]
 """
@@ -105,8 +105,8 @@ def run(postroad, nats_server):
         try:
             subprocess.run(["podman", "cp", nats_server, f"{container}:/usr/bin/nats-server"], check=True)
             # Credentials are mounted where all can see them, as on a machine.
-            script = f"mount --make-rshared /; for _ in $(seq 150); do systemctl is-active --quiet basic.target && break; sleep 0.2; done; set -euo pipefail; {COMMANDS}"
-            ran = subprocess.run(["timeout", "120", "podman", "exec", container, "bash", "-xc", script], capture_output=True, text=True, check=False)
+            script = f"mount --make-rshared /; for _ in $(seq 600); do systemctl is-active --quiet basic.target && break; sleep 0.2; done; set -euo pipefail; {COMMANDS}"
+            ran = subprocess.run(["timeout", "900", "podman", "exec", container, "bash", "-xc", script], capture_output=True, text=True, check=False)
             if ran.returncode != 0:
                 journal = subprocess.run(["podman", "exec", container, "journalctl", "--no-pager", "-n", "60"], capture_output=True, text=True, check=False)
                 sys.exit(f"the units do not run:\n{ran.stdout}{ran.stderr}\n{journal.stdout}")
