@@ -33,9 +33,14 @@ for _ in $(seq 600); do
     [ $serving = 5 ] && break
     sleep 0.2
 done
+[ $serving = 5 ]
+# A role that was there before NATS ended, and was started again.
+restarts=$(systemctl show -P NRestarts postroad)
 postroad doctor --config /etc/postroad/postroad.toml
 [ "$(systemctl show -P User postroad)" = postroad ]
-[ "$(systemctl show -P NRestarts postroad)" = 0 ]
+[ "$(systemctl show -P NRestarts postroad)" = "$restarts" ]
+[ "$(systemctl show -P NRestarts postroad-nats)" = 0 ]
+[ "$(systemctl show -P StartLimitIntervalUSec postroad postroad-nats postroad@crm | sort -u | tr -d "\n")" = 0 ]
 [ "$(stat -c %a /etc/postroad/sealing.key)" = 600 ]
 systemctl stop postroad
 [ "$(systemctl show -P Result postroad)" = success ]
@@ -43,6 +48,7 @@ openssl rand -base64 32 | install -m 640 -g postroad /dev/stdin /etc/postroad/to
 sed 's|credentials/postroad.service|credentials/postroad@crm.service|; s|/var/lib/postroad/token|/etc/postroad/token|' /etc/postroad/postroad.toml > /etc/postroad/crm.toml
 systemctl start postroad@crm
 for _ in $(seq 600); do postroad health crm --config /etc/postroad/crm.toml && break; sleep 0.2; done
+postroad health crm --config /etc/postroad/crm.toml
 systemctl stop postroad@crm postroad-nats
 [ "$(systemctl show -P Result postroad@crm)" = success ]
 """
