@@ -145,6 +145,7 @@ def rendered(copy, values, folder, postroad):
     restricted(pods)
     whole(manifests, values.stem)
     configurations(manifests, folder, postroad)
+    reachable(manifests, values.stem)
 
 
 def validate(manifests, folder, name):
@@ -279,6 +280,43 @@ def configurations(manifests, folder, postroad):
         ran = subprocess.run([postroad, "config", "check", "--config", file], capture_output=True, text=True, check=False)
         complaint = ran.stdout + ran.stderr
         check(ran.returncode == 0, f"{name}: {complaint}\n{text}")
+
+
+def reachable(manifests, name):
+    """Each address in a configuration that is a service of this release is one of its ports, and one that the network policies let through."""
+    import tomllib
+
+    services = {manifest["metadata"]["name"]: manifest["spec"] for manifest in manifests if manifest["kind"] == "Service"}
+    pods = [manifest["spec"]["template"] for manifest in manifests if manifest["kind"] in ("Deployment", "StatefulSet")]
+    policies = [manifest["spec"] for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
+    data = next(manifest["data"] for manifest in manifests if manifest["metadata"]["name"].endswith("-configuration"))
+    found = {url for text in data.values() for url in urls(tomllib.loads(text))}
+    for url in sorted(found):
+        host, _, port = url.partition("://")[2].partition(":")
+        if host not in services:
+            check("nats" not in host or name in ("closed", "credentials", "existing"), f"{name}: {url} is no service")
+            continue
+        port = next((there for there in services[host]["ports"] if str(there["port"]) == port), None)
+        check(port, f"{name}: {url} is no port of the service")
+        if not port:
+            continue
+        selector = services[host]["selector"].items()
+        behind = next(pod for pod in pods if selector <= pod["metadata"]["labels"].items())
+        listens = [there["containerPort"] for container in behind["spec"]["containers"] for there in container["ports"] if there["name"] == port["targetPort"]]
+        check(len(listens) == 1, f"{name}: nothing listens for {url}")
+        for policy in policies:
+            if policy["podSelector"]["matchLabels"].items() <= behind["metadata"]["labels"].items() and policy.get("ingress"):
+                passed = {there["port"] for rule in policy["ingress"] for there in rule["ports"]}
+                check(set(listens) <= passed, f"{name}: {url} is closed by a network policy, which opens {passed}")
+    check(any("nats" in url for url in found), f"{name}: no address of NATS in the configurations")
+
+
+def urls(table):
+    for value in table.values():
+        if isinstance(value, dict):
+            yield from urls(value)
+        elif isinstance(value, str) and "://" in value:
+            yield from value.split(",")
 
 
 def refused(copy, values):

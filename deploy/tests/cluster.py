@@ -329,8 +329,7 @@ def once(state, name, template):
     container = template["spec"]["containers"][0]["name"]
     play(state, name, template, [], name)
     code = podman("wait", f"{name}-{container}").stdout.strip()
-    # What does not succeed has to be explained.
-    print(logs(name, container, 8 if code == "0" else 100))
+    print(logs(name, container, 100))
     remove(state, name, 0)
     return int(code)
 

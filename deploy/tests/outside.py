@@ -70,7 +70,7 @@ def by_credentials(shell):
         f"-----BEGIN USER NKEY SEED-----\n{user.seed()}\n------END USER NKEY SEED------\n"
     )
     shell.run("kubectl create secret generic postroad-nats-credentials --namespace postroad --from-file=nats.creds")
-    values = f"--set tls.mode=generated --set externalNats.authority.existingSecret=nats-authority {ONE_SERVER}"
+    values = f"--set tls.mode=generated --set externalNats.authority.existingSecret=nats-authority --set externalNats.monitoring=http://{HOST}:8222 {ONE_SERVER}"
     return Known(values, "postroad-operator-tls", [user.public])
 
 

@@ -67,7 +67,8 @@ floats of whole numbers.
 {{- $_ := set $nats "url" (printf "%s://%s:4222" ($values.nats.config.nats.tls.enabled | ternary "tls" "nats") (include "postroad.nats.name" $root)) -}}
 {{- $_ := set $nats "replicas" ($values.nats.config.cluster.enabled | ternary ($values.nats.config.cluster.replicas | int | min 3) 1) -}}
 {{- if $values.nats.config.monitor.enabled -}}
-{{- $_ := set $nats "monitoring" (printf "http://%s:8222" (include "postroad.nats.name" $root)) -}}
+{{- /* The other service has no port for it. Any server will do: all have the same settings. */ -}}
+{{- $_ := set $nats "monitoring" (printf "http://%s-headless:%v" (include "postroad.nats.name" $root) $values.nats.config.monitor.port) -}}
 {{- end -}}
 {{- if $values.nats.config.nats.tls.enabled -}}
 {{- $_ := set $nats "authority_file" "/etc/postroad/tls/ca.crt" -}}
