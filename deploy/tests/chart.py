@@ -15,6 +15,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import rendering
+import skipped
 from rendering import Refused, TESTS, TOOLS, helm, template
 
 KUBERNETES = ("1.27", "1.37")
@@ -52,7 +53,9 @@ def main(postroad):
     rendering.tools()
     sys.path.insert(0, str(TOOLS / "kubernetes-validate"))
     if not rendering.OFFICIAL:
-        print("NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered")
+        notice = "NOTICE: the official chart of NATS is not in deploy/helm/postroad/charts (helm dependency build fetches it): a stand-in is rendered"
+        print(notice)
+        skipped.note(notice)
     permissions(postroad)
     sections(postroad)
     dependency()

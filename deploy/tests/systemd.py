@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import skipped
+
 SYSTEMD = pathlib.Path(__file__).resolve().parents[1] / "systemd"
 UNITS = ("postroad.service", "postroad@sync.service", "postroad-nats.service")
 # From 0 (nothing may be done) to 10; a daemon that nobody thought about has more than 9.
@@ -56,8 +59,7 @@ systemctl stop postroad@crm postroad-nats
 
 def main(postroad, nats_server):
     if not shutil.which("systemd-analyze"):
-        print("NOTICE: systemd-analyze is not here; the units are not checked")
-        return
+        return skipped.skip("THE SYSTEMD UNITS WERE NOT CHECKED HERE", "systemd-analyze is not installed")
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         subprocess.run([SYSTEMD / "install", postroad, root], check=True)
@@ -105,9 +107,7 @@ def run(postroad, nats_server):
             capture_output=True, text=True, check=False,
         ) if shutil.which("podman") else None
         if started is None or started.returncode != 0:
-            banner = "#" * 100
-            print(f"{banner}\nTHE SYSTEMD UNITS WERE NOT RUN HERE: {started.stderr if started else 'podman is not installed'}\n{banner}")
-            return
+            return skipped.skip("THE SYSTEMD UNITS WERE NOT RUN HERE", started.stderr.strip() if started else "podman is not installed")
         try:
             subprocess.run(["podman", "cp", nats_server, f"{container}:/usr/bin/nats-server"], check=True)
             # Credentials are mounted where all can see them, as on a machine.
