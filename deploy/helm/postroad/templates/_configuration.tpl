@@ -43,7 +43,7 @@ floats of whole numbers.
 {{- $values := $root.Values -}}
 {{- $name := include "postroad.name" $root -}}
 {{- $roles := include "postroad.roles" $root | fromJson -}}
-{{- $secured := ne $values.tls.mode "off" -}}
+{{- $secured := ne (include "postroad.tls.mode" $root) "off" -}}
 {{- $endpoints := dict -}}
 {{- $config := dict -}}
 {{- range $role, $port := $roles -}}
@@ -95,7 +95,7 @@ floats of whole numbers.
 {{- end -}}
 {{- $_ := set $config "nats" $nats -}}
 
-{{- $_ := set $config "sealing" (dict "key_id" $values.sealing.keyId) -}}
+{{- $_ := set $config "sealing" (dict "key_id" (include "postroad.sealing.id" $root)) -}}
 {{- if not (has .of (list "alert" "prepare")) -}}
 {{- $_ := set $config.sealing "key_file" "/etc/postroad/sealing/sealing.key" -}}
 {{- with $values.sealing.formerKeys -}}

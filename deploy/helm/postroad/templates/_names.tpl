@@ -1,11 +1,11 @@
-{{- /* The release's name, or `postroad` in front of everything's name. */ -}}
+{{- /* The release's name, or `postroad` in front of everything's name: the longest end, that of a job, has 17 characters, and a name 63. */ -}}
 {{- define "postroad.name" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" -}}
 {{- else if contains "postroad" .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 46 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-postroad" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-postroad" .Release.Name | trunc 46 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -40,6 +40,16 @@ app.kubernetes.io/component: {{ . }}
 {"profile": 7401, "locator": 7402, "sync": 7403, "alert": 7404, "crm": 7405}
 {{- end -}}
 
+{{- /* How connections are secured. YAML takes an unquoted `off` for false. */ -}}
+{{- define "postroad.tls.mode" -}}
+{{- kindIs "bool" .Values.tls.mode | ternary "off" .Values.tls.mode -}}
+{{- end -}}
+
+{{- /* The id of the sealing key. YAML takes an unquoted 2 for a number, which Helm makes a float. */ -}}
+{{- define "postroad.sealing.id" -}}
+{{- with .Values.sealing.keyId }}{{ kindIs "string" . | ternary . (int64 . | toString) }}{{ end -}}
+{{- end -}}
+
 {{- define "postroad.sealing.secret" -}}
 {{- .Values.sealing.existingSecret | default (printf "%s-sealing" (include "postroad.name" .)) -}}
 {{- end -}}
@@ -47,7 +57,7 @@ app.kubernetes.io/component: {{ . }}
 {{- /* The secret that holds the certificate of a role, of `operator`, `prepare` or `nats`. */ -}}
 {{- define "postroad.certificate.secret" -}}
 {{- $name := include "postroad.name" .root -}}
-{{- if eq .root.Values.tls.mode "existing" -}}
+{{- if eq (include "postroad.tls.mode" .root) "existing" -}}
 {{- required (printf "tls.existing.%s: name the secret with tls.crt, tls.key and ca.crt of %s" .of .of) (index .root.Values.tls.existing .of) -}}
 {{- else -}}
 {{- printf "%s-%s-tls" $name .of -}}
@@ -67,24 +77,11 @@ app.kubernetes.io/component: {{ . }}
 
 {{- /* Not empty where each role is a user of NATS, by its certificate. */ -}}
 {{- define "postroad.nats.users" -}}
-{{- if ne .Values.tls.mode "off" -}}
+{{- if ne (include "postroad.tls.mode" .) "off" -}}
 {{- if .Values.nats.enabled -}}
 {{- .Values.nats.config.nats.tls.enabled | ternary "yes" "" -}}
 {{- else -}}
 {{- .Values.externalNats.certificates | ternary "yes" "" -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* What the values of NATS and those of TLS must agree on. */ -}}
-{{- define "postroad.nats.agreed" -}}
-{{- if and .Values.nats.enabled .Values.nats.config.nats.tls.enabled -}}
-{{- if eq .Values.tls.mode "off" -}}
-{{- fail "nats.config.nats.tls.enabled: must be false where tls.mode is off, as must be nats.config.cluster.tls.enabled and nats.tlsCA.enabled; and nats.config.merge.accounts null: see values.yaml" -}}
-{{- end -}}
-{{- $wanted := eq .Values.tls.mode "existing" | ternary .Values.nats.config.nats.tls.secretName (printf "%s-nats-tls" (include "postroad.name" .)) -}}
-{{- if ne .Values.nats.config.nats.tls.secretName $wanted -}}
-{{- fail (printf "nats.config.nats.tls.secretName: must be %s, where this chart puts NATS' certificate; likewise nats.config.cluster.tls.secretName and nats.tlsCA.secretName" $wanted) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -35,7 +35,7 @@ volumes:
       secretName: {{ include "postroad.sealing.secret" $root }}
       defaultMode: 0440
   {{- end }}
-  {{- if ne $values.tls.mode "off" }}
+  {{- if ne (include "postroad.tls.mode" $root) "off" }}
   - name: tls
     secret:
       secretName: {{ include "postroad.certificate.secret" (dict "root" $root "of" .of) }}
@@ -65,7 +65,7 @@ volumes:
       secretName: {{ include "postroad.certificate.secret" (dict "root" $root "of" "profile") }}
       defaultMode: 0440
   {{- end }}
-  {{- if eq $values.tls.mode "off" }}
+  {{- if eq (include "postroad.tls.mode" $root) "off" }}
   - name: token
     secret:
       secretName: {{ $values.token.existingSecret | default (printf "%s-token" (include "postroad.name" $root)) }}
@@ -107,7 +107,7 @@ volumeMounts:
     mountPath: /etc/postroad/sealing
     readOnly: true
   {{- end }}
-  {{- if ne $values.tls.mode "off" }}
+  {{- if ne (include "postroad.tls.mode" $root) "off" }}
   - name: tls
     mountPath: /etc/postroad/tls
     readOnly: true
@@ -127,7 +127,7 @@ volumeMounts:
     mountPath: /etc/postroad/profile-tls
     readOnly: true
   {{- end }}
-  {{- if eq $values.tls.mode "off" }}
+  {{- if eq (include "postroad.tls.mode" $root) "off" }}
   - name: token
     mountPath: /etc/postroad/token
     readOnly: true
