@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import skipped
 
 SYSTEMD = pathlib.Path(__file__).resolve().parents[1] / "systemd"
-UNITS = ("postroad.service", "postroad@sync.service", "postroad-nats.service")
+UNITS = ("postroad.service", "postroad@sync.service", "postroad@alert.service", "postroad-nats.service")
 # From 0 (nothing may be done) to 10; a daemon that nobody thought about has more than 9.
 EXPOSURE = 1.5
 
@@ -52,8 +52,18 @@ sed 's|credentials/postroad.service|credentials/postroad@crm.service|; s|/var/li
 systemctl start postroad@crm
 for _ in $(seq 600); do postroad health crm --config /etc/postroad/crm.toml && break; sleep 0.2; done
 postroad health crm --config /etc/postroad/crm.toml
-systemctl stop postroad@crm postroad-nats
+[ -e /run/credentials/postroad@crm.service/sealing.key ]
+grep -v '^key_file = "/run/credentials' /etc/postroad/crm.toml > /etc/postroad/alert.toml
+systemctl start postroad@alert
+for _ in $(seq 600); do postroad health alert --config /etc/postroad/alert.toml && break; sleep 0.2; done
+postroad health alert --config /etc/postroad/alert.toml
+# It opens no passwords, and gets no key.
+[ ! -e /run/credentials/postroad@alert.service/sealing.key ]
+systemctl stop postroad@crm postroad@alert
 [ "$(systemctl show -P Result postroad@crm)" = success ]
+[ "$(systemctl show -P Result postroad@alert)" = success ]
+systemctl stop postroad-nats
+[ "$(systemctl show -P Result postroad-nats)" = success ]
 """
 
 
@@ -75,13 +85,13 @@ def main(postroad, nats_server):
         ran = analyze("verify", "--recursive-errors=no", f"--root={root}", "postroad.service")
         assert "ProtectSystems" in ran.stderr, ran.stderr
         unit.write_text(text)
-        for name in sorted((root / "usr/lib/systemd/system").iterdir()):
+        for name in sorted((root / "usr/lib/systemd/system").glob("*.service")):
             ran = analyze("security", "--offline=true", "--no-pager", name)
             found = re.search(r"Overall exposure level for .*: ([0-9.]+)", ran.stdout)
             assert found and float(found[1]) <= EXPOSURE, f"{name.name} is exposed: {ran.stdout[-3000:]}"
             print(f"{name.name}: exposure {found[1]} of 10")
         users = (root / "usr/lib/sysusers.d/postroad.conf").read_text()
-        for name in sorted((root / "usr/lib/systemd/system").iterdir()):
+        for name in sorted((root / "usr/lib/systemd/system").glob("*.service")):
             user = re.search(r"^User=(.*)$", name.read_text(), re.MULTILINE)[1]
             assert re.search(rf"^u {user} ", users, re.MULTILINE), f"{name.name} runs as {user}, whom nobody makes"
     run(postroad, nats_server)
@@ -116,7 +126,7 @@ def run(postroad, nats_server):
             if ran.returncode != 0:
                 journal = subprocess.run(["podman", "exec", container, "journalctl", "--no-pager", "-n", "60"], capture_output=True, text=True, check=False)
                 sys.exit(f"the units do not run:\n{ran.stdout}{ran.stderr}\n{journal.stdout}")
-            print("the units run: postroad, postroad@crm, postroad-nats")
+            print("the units run: postroad, postroad@crm, postroad@alert, postroad-nats")
         finally:
             subprocess.run(["podman", "rm", "--force", "--time", "2", container], capture_output=True, check=False)
 
