@@ -40,6 +40,8 @@ import yaml
 os.environ.setdefault("CONTAINERS_CONF", str(HERE / "containers.conf"))
 FOLDER = pathlib.Path(os.environ.get("POSTROAD_CLUSTER", "/nonexistent"))
 WORKLOADS = ("Deployment", "StatefulSet")
+# What a role writes into its log when another has written what it cannot read.
+NEWER = "a commit cannot be read by this version"
 
 
 def podman(*arguments, check=True, **more):
@@ -151,11 +153,15 @@ def play(state, name, template, aliases, workload, address=None):
     state.save()
 
 
-def remove(state, name, grace):
-    """Asks a pod to end, and kills what has not ended within its grace period, as the kubelet does."""
+def stop(name, grace):
+    """Asks a pod to end, and kills what has not ended within its grace period, as the kubelet does; gives the seconds that it took."""
     began = time.monotonic()
     podman("pod", "stop", "--time", grace, name, check=False)
-    took = time.monotonic() - began
+    return time.monotonic() - began
+
+
+def remove(state, name, grace):
+    took = stop(name, grace)
     podman("pod", "rm", "--force", name, check=False)
     for owned in state.pods[name]["owned"]:
         podman("volume", "rm", "--force", owned, check=False)
@@ -261,7 +267,10 @@ def replace(state, workload):
             ready(state, start(state, workload, index))
         else:
             ready(state, start(state, workload, index))
-            took = remove(state, pod, grace)
+            took = stop(pod, grace)
+            if NEWER in logs(pod, workload["spec"]["template"]["spec"]["containers"][0]["name"], 1_000_000):
+                print(f"{pod} met what a newer version wrote")
+            remove(state, pod, 0)
         print(f"{pod} ended after {took:.1f} s of {grace} s and was replaced")
         if took >= grace:
             sys.exit(f"{pod} did not end within its grace period")

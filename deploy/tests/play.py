@@ -13,6 +13,7 @@ Where podman or buildah is missing or cannot run a container, it says so loudly 
 """
 
 import contextlib
+import filecmp
 import json
 import os
 import pathlib
@@ -89,6 +90,7 @@ def images(mockex, nats_server, following, postroad, folder):
     programs = [("mockex", mockex, "localhost/mockex:test", TESTS / "Containerfile"), ("nats-server", nats_server, "localhost/nats:2.15.1", TESTS / "Containerfile")]
     programs.append(("postroad", following, "postroad:next", TESTS / "../image/Containerfile"))
     if postroad:
+        assert not filecmp.cmp(postroad, following, shallow=False), f"{following} is the same program as {postroad}"
         programs.append(("postroad", postroad, "postroad:0.1.0", TESTS / "../image/Containerfile"))
     for name, program, tag, containerfile in programs:
         root = folder / f"image-{tag.rpartition(':')[2]}"
@@ -151,7 +153,9 @@ def own_nats(cluster, shell, post, otherwise):
 
     # Mail flows while every role is replaced, by one that writes what the others cannot read.
     with post.flowing():
-        shell.run("helm upgrade postroad deploy/helm/postroad --namespace postroad --reuse-values --set image.tag=next")
+        said = shell.run("helm upgrade postroad deploy/helm/postroad --namespace postroad --reuse-values --set image.tag=next")
+    # Else the upgrade was to the same version, or old and new never lived side by side.
+    assert "met what a newer version wrote" in said, "no old pod met what a newer version wrote"
     arrived(shell, post, 600)
     say(f"upgraded; {post.count} messages are in the CRM, each once")
     for mailbox in MAILBOXES:
