@@ -157,6 +157,9 @@ def own_nats(cluster, shell, post, otherwise):
     # Else the upgrade was to the same version, or old and new never lived side by side.
     assert "met what a newer version wrote" in said, "no old pod met what a newer version wrote"
     arrived(shell, post, 600)
+    # Two polls more, which could find a message a second time.
+    time.sleep(30)
+    arrived(shell, post, 60)
     say(f"upgraded; {post.count} messages are in the CRM, each once")
     for mailbox in MAILBOXES:
         shell.run(f"postroad mailbox audit {mailbox}")
