@@ -151,6 +151,8 @@ def taken(copy):
         ("defaults", f"tls.mode=existing,{existing}"),
         ("defaults", f"tls.mode=existing,{existing},{own}"),
         ("defaults", "nats.config.nats.tls.enabled=false,nats.config.merge.accounts=null"),
+        ("defaults", "config.nats.url=null"),
+        ("defaults", "config.sealing.key_id=b,config.sealing.key_file=/run/sealing.key"),
         ("defaults", "nats.config.cluster.tls.enabled=false,nats.config.cluster.tls.secretName="),
         ("production", "metrics.dashboards.labels=null"),
         ("mesh", "tls.mode=off"),
@@ -196,7 +198,7 @@ def notes(copy, values):
         there = f"name: {name}\n" in manifests or f"secretName: {name}\n" in manifests
         check(there, f"{values.stem}: the notes name {kind}{name}, which is not there")
     if "operator/tls.crt" in said:
-        fetched(said[said.index("umask"):said.index("printf")], f"{values.stem}: the notes")
+        fetched(said[said.rindex("umask"):said.index("printf")], f"{values.stem}: the notes")
 
 
 def rendered(copy, values, folder, postroad):

@@ -47,7 +47,8 @@ app.kubernetes.io/component: {{ . }}
 
 {{- /* The id of the sealing key. YAML takes an unquoted 2 for a number, which Helm makes a float. */ -}}
 {{- define "postroad.sealing.id" -}}
-{{- with .Values.sealing.keyId }}{{ kindIs "string" . | ternary . (int64 . | toString) }}{{ end -}}
+{{- $id := .Values.sealing.keyId -}}
+{{- kindIs "string" $id | ternary $id (int64 $id | toString) -}}
 {{- end -}}
 
 {{- define "postroad.sealing.secret" -}}
