@@ -45,6 +45,8 @@ pub struct Ownership {
     held: Mutex<HashMap<u16, Held>>,
     /// What the bucket says; `None` until all of it was told.
     mirror: Mutex<Option<Mirror>>,
+    /// Why the bucket cannot be followed.
+    unfollowed: Mutex<Option<String>>,
     /// Partitions that are placed here and not held.
     wanted: Mutex<HashSet<u16>>,
     /// Cycles under way, by partition.
@@ -83,6 +85,7 @@ impl Ownership {
             deadline: Mutex::default(),
             held: Mutex::default(),
             mirror: Mutex::default(),
+            unfollowed: Mutex::default(),
             wanted: Mutex::default(),
             running: Mutex::default(),
             members: Mutex::default(),

@@ -132,7 +132,7 @@ impl Ownership {
 
     async fn hear_of_partitions(&self, partitions: &Holdings) {
         if let Err(error) = self.follow(partitions).await {
-            tracing::debug!(error = %error, "the partitions cannot be followed");
+            *lock(&self.unfollowed) = Some(format!("the partitions cannot be followed: {error}"));
         }
         tokio::time::sleep(self.lease / 4).await;
     }
@@ -142,6 +142,7 @@ impl Ownership {
         let held = self.revisions();
         let last = partitions.last().await?;
         let mut changes = partitions.follow().await?;
+        *lock(&self.unfollowed) = None;
         self.forget_behind(last, &held);
         let mut fresh = Some(Mirror::default());
         if last == 0 {
@@ -214,7 +215,7 @@ impl Ownership {
         let limit = self.lease / 2;
         let before = lock(&self.held).clone();
         let result = match tokio::time::timeout(limit, self.round(buckets, own)).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => lock(&self.unfollowed).clone().map_or(Ok(()), Err),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("NATS does not answer within {} ms", limit.as_millis())),
         };
