@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(interruptions.failed("no answer", 0, PATIENCE, began, at), None);
         assert!(interruptions.failed("no answer", 256, PATIENCE, began + Duration::from_secs(15), at).is_some());
         for second in 16..300 {
-            assert_eq!(interruptions.failed("no answer", 0, began + Duration::from_secs(second), at), None);
+            assert_eq!(interruptions.failed("no answer", 0, PATIENCE, began + Duration::from_secs(second), at), None);
         }
         let told = interruptions.answered(began + Duration::from_secs(300), at).unwrap();
         assert!(told.contains("300 s"), "{told}");

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_another_one_took_is_lost_and_what_this_one_took_late_is_not() {
-        let mut mirror = mirror(&[(1, Some("other"), 9), (2, Some("me"), 9), (3, None, 9), (4, Some("me"), 3)]);
+        let mirror = mirror(&[(1, Some("other"), 9), (2, Some("me"), 9), (3, None, 9), (4, Some("me"), 3)]);
         let held = HashMap::from([(1, 3), (2, 3), (3, 3), (4, 3)]);
         let mut difference = mirror.compare("me", &held);
         difference.lost.sort_unstable();
