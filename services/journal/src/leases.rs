@@ -204,7 +204,6 @@ fn text(error: impl std::fmt::Display) -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 
