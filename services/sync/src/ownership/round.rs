@@ -131,13 +131,16 @@ impl Ownership {
     }
 
     async fn hear_of_partitions(&self, partitions: &Holdings) {
-        if let Err(error) = self.follow(partitions).await {
-            *lock(&self.unfollowed) = Some(format!("the partitions cannot be followed: {error}"));
+        // A bucket that was restored or made anew is noticed only by following it anew, at once.
+        match tokio::time::timeout(self.lease * 8, self.follow(partitions)).await {
+            Err(_) => return,
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => *lock(&self.unfollowed) = Some(format!("the partitions cannot be followed: {error}")),
         }
         tokio::time::sleep(self.lease / 4).await;
     }
 
-    /// Follows the bucket for some leases: a bucket that was restored or made anew is noticed only by following it anew.
+    /// Follows the bucket until NATS forgets who listens.
     async fn follow(&self, partitions: &Holdings) -> Result<(), Error> {
         let held = self.revisions();
         let last = partitions.last().await?;
@@ -148,14 +151,7 @@ impl Ownership {
         if last == 0 {
             self.know(&mut fresh);
         }
-        let anew = tokio::time::sleep(self.lease * 8);
-        tokio::pin!(anew);
-        loop {
-            let told = tokio::select! {
-                told = changes.next() => told,
-                () = &mut anew => return Ok(()),
-            };
-            let Some(told) = told else { return Ok(()) };
+        while let Some(told) = changes.next().await {
             let is_all = told.is_last || told.revision >= last;
             match fresh.as_mut() {
                 Some(fresh) => drop(fresh.note(told)),
@@ -165,6 +161,7 @@ impl Ownership {
                 self.know(&mut fresh);
             }
         }
+        Ok(())
     }
 
     /// Lets go of what was held by revisions that the bucket does not have yet: it was restored, or made anew.
