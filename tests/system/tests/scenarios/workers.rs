@@ -154,6 +154,27 @@ async fn a_worker_that_is_asked_to_end_hands_over_without_waiting_for_its_leases
     check(&scene).await;
 }
 
+/// Given workers that hold everything; when NATS forgets who holds what, as after a restored backup; then they take it anew, and go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_nats_has_forgotten_are_taken_anew() {
+    let scene = pair(&EIGHT, Duration::from_millis(1000)).await;
+    let jetstream = async_nats::jetstream::new(scene.deployment.nats.client().await.unwrap());
+    let bucket = jetstream.get_stream("KV_partitions").await.unwrap();
+    bucket.purge().await.unwrap();
+    assert_eq!(bucket.get_info().await.unwrap().state.messages, 0);
+    let taken = stage::eventually(DEADLINE, || async {
+        let is_told = bucket.get_info().await.ok()?.state.messages >= 256;
+        let held: u32 = workers(&scene).await.iter().map(|worker| worker.partitions).sum();
+        (is_told && held == 256).then_some(())
+    });
+    assert!(taken.await.is_some(), "nobody noticed");
+    for (number, address) in EIGHT.iter().enumerate() {
+        scene.deliver("forgotten", number, address).unwrap();
+    }
+    scene.wait_for("forgotten", 0..8).await.unwrap();
+    check(&scene).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_wakes_after_its_leases_does_no_harm() {
     let scene = pair(&EIGHT, Duration::from_millis(1000)).await;
