@@ -9,7 +9,7 @@ use std::{
 };
 
 use postroad_proto::{
-    crm::v1::{Content, Email, GetRecordRequest, ListRecordsRequest, Record, SearchEmailsRequest},
+    crm::v1::{Content, Email, GetRecordRequest, ListRecordsRequest, Record, RecordKind, SearchEmailsRequest},
     sync::v1::ExplainMessageRequest,
 };
 use postroad_rig::Role;
@@ -74,7 +74,7 @@ async fn who(session: &Session, person: &str) -> Result<(BTreeSet<String>, Vec<R
     Ok(all_of(addresses, records))
 }
 
-/// The records with one of the addresses, and those that share one with them, with all their addresses: what an erasure takes as well.
+/// The records with one of the addresses, and those that share one with them, with all their addresses: as an erasure finds them.
 fn all_of(mut addresses: BTreeSet<String>, mut others: Vec<Record>) -> (BTreeSet<String>, Vec<Record>) {
     let mut found = Vec::new();
     loop {
@@ -83,7 +83,9 @@ fn all_of(mut addresses: BTreeSet<String>, mut others: Vec<Record>) -> (BTreeSet
         if new.is_empty() {
             return (addresses, found);
         }
-        addresses.extend(new.iter().flat_map(|record| &record.addresses).map(|address| address.to_lowercase()));
+        // What users and queues have besides is theirs.
+        let outside = new.iter().filter(|record| !matches!(record.kind(), RecordKind::User | RecordKind::Queue));
+        addresses.extend(outside.flat_map(|record| &record.addresses).map(|address| address.to_lowercase()));
         found.extend(new);
         others = left;
     }
@@ -174,12 +176,13 @@ mod tests {
             record("contact", &["Eve@x.example", "eve@home.example"]),
             record("duplicate", &["eve@home.example", "eve@third.example"]),
             record("other", &["ben@x.example"]),
+            Record { kind: RecordKind::User.into(), ..record("user", &["eve@x.example", "ada@contoso.example"]) },
         ];
         let (addresses, found) = all_of(["eve@x.example".to_owned()].into(), records);
         assert_eq!(join(&addresses), "eve@home.example, eve@third.example, eve@x.example");
         assert_eq!(
             found.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(),
-            ["contact", "duplicate", "lead"]
+            ["contact", "user", "duplicate", "lead"]
         );
     }
 
