@@ -31,13 +31,6 @@ pub use service::Service;
 /// The largest message that a call may carry: a header at its limit, or a piece of content, with room to spare.
 const MAX_CALL_BYTES: usize = 4 * 1024 * 1024;
 
-/// Makes the role's buckets where they are missing.
-pub async fn prepare(nats: &async_nats::Client, replicas: usize) -> Result<(), Error> {
-    let failed = |error: content::Error| Error::Fault(error.report());
-    content::Bucket::open(nats, replicas).await.map_err(failed)?;
-    content::KeyBucket::open(nats, replicas).await.map(drop).map_err(failed)
-}
-
 /// Runs the role until shutdown. It serves once its view holds everything that the journal held at the start.
 pub async fn run(context: Context) -> Result<(), Error> {
     let store = Arc::new(store::Store::default());

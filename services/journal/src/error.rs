@@ -28,6 +28,12 @@ pub enum Error {
         /// What is found.
         why: String,
     },
+    /// The stream of a part is in an account in which a role makes none, and nobody has made it yet.
+    #[error("the stream {stream} is not there: in an account that roles share, only the user prepare makes streams")]
+    Unprepared {
+        /// Which.
+        stream: String,
+    },
     /// A part of the journal was asked for that was not opened.
     #[error("the stream {stream} was not opened, and cannot be used")]
     Closed {
@@ -63,7 +69,7 @@ impl Error {
     pub fn report(&self) -> Report {
         let code = match self {
             Self::Unreachable(_) | Self::TooLarge { .. } => Code::JournalUnavailable,
-            Self::Denied(_) => Code::NatsDenied,
+            Self::Denied(_) | Self::Unprepared { .. } => Code::NatsDenied,
             Self::TooOld { .. } => Code::NatsTooOld,
             Self::WithoutJetstream(_) => Code::NatsWithoutJetstream,
             Self::Layout { .. } => Code::JournalLayout,

@@ -1,12 +1,12 @@
-//! The journal on JetStream: a stream for each part.
+//! The journal on JetStream: a stream for each part, in one NATS account or in several.
 
 use std::{collections::HashMap, time::Duration};
 
 use async_nats::jetstream::{
     self, Context, ErrorCode,
-    context::{CreateStreamErrorKind, PublishErrorKind},
+    context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind},
     message::{PublishMessage, StreamMessage},
-    stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream},
+    stream::{Config, DirectGetErrorKind, DiscardPolicy, Republish, StorageType, Stream},
 };
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -18,16 +18,23 @@ use crate::{
     trace,
 };
 
+mod accounts;
+mod batch;
 mod follower;
+
+pub use accounts::{Accounts, SHARED_API};
 
 /// Servers below silently ignore headers that the journal relies on.
 const OLDEST: (u32, u32) = (2, 12);
 const ACTOR: &str = "Postroad-Actor";
 const ID: &str = "Nats-Msg-Id";
 
+/// What each commit is published under again once it is stored, below the name of its stream: what followers listen to.
+pub const REPUBLISHED: &str = "republished";
+
 /// The streams.
 pub struct Jetstream {
-    context: Context,
+    accounts: Accounts,
     /// The name that the streams' names are made of.
     base: String,
     streams: HashMap<Part, Stream>,
@@ -38,13 +45,23 @@ impl Jetstream {
     /// Opens the streams of the parts that are asked for, or makes them.
     pub async fn open(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
         check(client)?;
-        let context = jetstream::new(client.clone());
-        context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
+        let is_shared = options.parts.iter().any(|part| part.is_shared());
+        let accounts = if is_shared { Accounts::find(client).await? } else { Accounts::one(client) };
+        Self::open_in(accounts, options).await
+    }
+
+    /// The same where it is known which accounts the parts are in.
+    pub async fn open_in(accounts: Accounts, options: Options) -> Result<Self, Error> {
         let mut streams = HashMap::new();
         for part in &options.parts {
-            streams.insert(*part, open(&context, *part, &options).await?);
+            let stream = match accounts.is_elsewhere(*part) {
+                true => find(accounts.of(*part), *part, &options).await?,
+                false => open(accounts.of(*part), *part, &options).await?,
+            };
+            fits(*part, &options.stream, &stream.cached_info().config.subjects)?;
+            streams.insert(*part, stream);
         }
-        Ok(Self { context, base: options.stream, streams, denials: options.denials })
+        Ok(Self { accounts, base: options.stream, streams, denials: options.denials })
     }
 
     fn stream(&self, part: Part) -> Result<&Stream, Error> {
@@ -56,12 +73,50 @@ impl Jetstream {
     }
 }
 
-/// Opens the stream of a part, or makes it. One that exists stays as it is: an older version must not undo what a newer one has changed.
+/// Opens the stream of a part that is in another account: whoever may make one there has made it.
+async fn find(context: &Context, part: Part, options: &Options) -> Result<Stream, Error> {
+    let name = part.stream(&options.stream);
+    context.get_stream(&name).await.map_err(|error| match error.kind() {
+        GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+            Error::Unprepared { stream: name }
+        }
+        _ => Error::Unreachable(error.to_string()),
+    })
+}
+
+/// Opens the stream of a part, or makes it. One that exists stays as it is: an older version must not undo what a newer one has changed. Only
+/// what followers listen to is added to one that lacks it.
 async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream, Error> {
-    let (name, subjects) = (part.stream(&options.stream), part.subjects());
-    let config = Config {
-        name: name.clone(),
-        subjects: subjects.clone(),
+    context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
+    let wanted = wanted(part, options);
+    let (name, subjects) = (wanted.name.clone(), wanted.subjects.join(", "));
+    let stream = match context.get_or_create_stream(wanted.clone()).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return Err(match error.kind() {
+                CreateStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
+                    Error::Layout { stream: name, why: format!("another stream holds {subjects}") }
+                }
+                _ => Error::Unreachable(error.to_string()),
+            });
+        }
+    };
+    let found = &stream.cached_info().config;
+    if found.republish.is_some() || fits(part, &options.stream, &found.subjects).is_err() {
+        return Ok(stream);
+    }
+    let config = Config { republish: wanted.republish, ..found.clone() };
+    context.update_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
+    Ok(stream)
+}
+
+fn wanted(part: Part, options: &Options) -> Config {
+    let name = part.stream(&options.stream);
+    let republish =
+        Republish { source: ">".to_owned(), destination: format!("{REPUBLISHED}.{name}.>"), headers_only: false };
+    Config {
+        name,
+        subjects: part.subjects(),
         storage: StorageType::File,
         num_replicas: options.replicas,
         discard: DiscardPolicy::New,
@@ -70,21 +125,9 @@ async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream
         // Only what belongs to an erased person is ever deleted; who may do so is NATS's permissions' to say.
         deny_delete: !part.is_erasable(),
         deny_purge: true,
+        republish: Some(republish),
         ..Config::default()
-    };
-    let stream = match context.get_or_create_stream(config).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            return Err(match error.kind() {
-                CreateStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
-                    Error::Layout { stream: name, why: format!("another stream holds {}", subjects.join(", ")) }
-                }
-                _ => Error::Unreachable(error.to_string()),
-            });
-        }
-    };
-    fits(part, &options.stream, &stream.cached_info().config.subjects)?;
-    Ok(stream)
+    }
 }
 
 /// Whether a stream that holds these subjects can be a part of the journal whose first stream is `base`. It may hold more: what a newer
@@ -114,7 +157,7 @@ impl Backend for Jetstream {
             .expected_last_subject_sequence(expected);
         let denied = self.denials.about(subject);
         let acknowledged = async {
-            match self.context.send_publish(subject.to_owned(), message).await {
+            match self.accounts.of(part).send_publish(subject.to_owned(), message).await {
                 Ok(acknowledged) => acknowledged.await,
                 Err(error) => Err(error),
             }
@@ -179,8 +222,8 @@ impl Backend for Jetstream {
     fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update> {
         match self.stream(wanted.part) {
             Ok(stream) => {
-                let (name, statistics) = (wanted.part.stream(&self.base), self.context.client().statistics());
-                follower::follow(stream.clone(), &name, statistics, wanted)
+                let api = self.accounts.api(wanted.part);
+                follower::follow(batch::Batches::new(self.accounts.client(), api, stream.clone()), wanted)
             }
             Err(error) => {
                 tracing::error!(%error, follower = wanted.follower, "a part of the journal cannot be followed");

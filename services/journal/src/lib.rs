@@ -38,7 +38,7 @@ pub use denials::Denials;
 pub use error::Error;
 pub use execute::ExecuteError;
 pub use follow::Followed;
-pub use jetstream::fits;
+pub use jetstream::{Accounts, REPUBLISHED, SHARED_API, fits};
 pub use part::Part;
 pub use snapshots::{Extent, Record};
 
@@ -75,18 +75,23 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// The journal of a NATS server; makes its streams where they are missing.
+    /// The journal of a NATS server; makes its streams where they are missing, those that roles share only where they are in the account of whoever
+    /// connects.
     /// Refuses a server that is older than 2.12 or has no JetStream, and streams that are laid out in another way.
     pub async fn connect(client: &async_nats::Client, options: Options) -> Result<Self, Error> {
         let shelf = Arc::new(snapshots::Bucket::new(client, &options));
         Ok(Self { backend: Arc::new(jetstream::Jetstream::open(client, options).await?), shelf })
     }
 
-    /// Makes what the journal is kept in, all parts of it, where it is missing.
+    /// Makes the streams of those parts that roles share, in the account of whoever connects, where they are missing.
+    ///
+    /// # Errors
+    /// As with [`Journal::connect`].
     pub async fn prepare(client: &async_nats::Client, options: Options) -> Result<(), Error> {
-        snapshots::Bucket::new(client, &options).prepare().await?;
-        let options = Options { parts: Part::ALL.to_vec(), ..options };
-        jetstream::Jetstream::open(client, options).await.map(drop)
+        jetstream::check(client)?;
+        let parts = Part::ALL.into_iter().filter(|part| part.is_shared()).collect();
+        let accounts = Accounts::one(client);
+        jetstream::Jetstream::open_in(accounts, Options { parts, ..options }).await.map(drop)
     }
 
     /// A journal that keeps nothing, for a role that commits nothing. Refuses the same servers.

@@ -52,6 +52,11 @@ impl Part {
         self.kinds().map(Kind::subjects).collect()
     }
 
+    /// Whether several roles commit to it or read it. Where roles have NATS accounts of their own, it is in one that they share.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Mailboxes | Self::Names)
+    }
+
     /// Whether commits can be erased: only where persons are.
     pub const fn is_erasable(self) -> bool {
         matches!(self, Self::Crm)

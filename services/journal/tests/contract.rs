@@ -275,7 +275,8 @@ async fn a_part_that_was_not_opened_is_neither_made_nor_used() {
     assert!(jetstream.get_stream("JOURNAL_CRM").await.is_ok());
     assert!(jetstream.get_stream("JOURNAL").await.is_err() && jetstream.get_stream("JOURNAL_NAMES").await.is_err());
     Journal::prepare(&client, Options { parts: Vec::new(), ..Options::default() }).await.unwrap();
-    for part in Part::ALL {
+    assert!(jetstream.get_stream("JOURNAL_NOTIFICATIONS").await.is_err(), "roles do not share it");
+    for part in [Part::Mailboxes, Part::Crm, Part::Names] {
         let stream = jetstream.get_stream(part.stream("JOURNAL")).await.unwrap();
         let config = &stream.cached_info().config;
         assert_eq!((config.deny_delete, config.deny_purge), (part != Part::Crm, true), "{part:?}");
@@ -314,7 +315,66 @@ async fn a_stream_of_the_former_layout_is_refused_and_left_as_it_is_and_one_of_a
     let followed = next(&mut journal.follow(&[Kind::Mailbox, Kind::Profile])).await;
     assert!(matches!(followed, Followed::CaughtUp), "{followed:?}");
     let found = jetstream.get_stream("JOURNAL").await.unwrap();
-    assert_eq!(found.cached_info().config.subjects, newer);
+    let config = &found.cached_info().config;
+    assert_eq!(config.subjects, newer);
+    assert!(config.republish.is_some() && !config.deny_purge, "followers can listen, and all else is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_gets_what_nobody_told_it() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let journal = connect(&nats).await;
+    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let mut follower = journal.follow(&[Kind::Record]);
+    assert!(matches!(next(&mut follower).await, Followed::CaughtUp));
+    let stream = jetstream.get_stream("JOURNAL_CRM").await.unwrap();
+    let told = stream.cached_info().config.clone();
+    let untold = async_nats::jetstream::stream::Config { republish: None, ..told.clone() };
+    jetstream.update_stream(untold).await.unwrap();
+    let mut wanted = Vec::new();
+    for number in 0..3 {
+        wanted.push(save(&journal, ADA, &format!("Ada {number}")).await);
+    }
+    // By the look that is taken now and then.
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(sequence(next(&mut follower).await));
+    }
+    // By the next one that is told.
+    wanted.push(save(&journal, ADA, "Ada 3").await);
+    jetstream.update_stream(told).await.unwrap();
+    for number in 4..7 {
+        wanted.push(save(&journal, ADA, &format!("Ada {number}")).await);
+    }
+    while seen.len() < 7 {
+        seen.push(sequence(next(&mut follower).await));
+    }
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_deleted_at_the_end_is_not_waited_for() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let journal = connect(&nats).await;
+    let jetstream = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let stream = jetstream.get_stream("JOURNAL_CRM").await.unwrap();
+    let first = save(&journal, ADA, "Ada").await;
+    for name in ["Augusta", "Augusta Ada"] {
+        let last = save(&journal, ADA, name).await;
+        stream.delete_message(last).await.unwrap();
+    }
+    let mut follower = journal.follow(&[Kind::Record]);
+    assert_eq!(sequence(next(&mut follower).await), first);
+    assert!(matches!(next(&mut follower).await, Followed::CaughtUp));
+    let last = save(&journal, BEN, "Ben").await;
+    assert_eq!(sequence(next(&mut follower).await), last);
+}
+
+fn sequence(followed: Followed) -> u64 {
+    match followed {
+        Followed::Record(_, commit) => commit.sequence,
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn next(follower: &mut (impl futures::Stream<Item = Followed> + Unpin)) -> Followed {

@@ -25,7 +25,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let files =
             |name: &str, of: &str| ours.issue(&[of]).unwrap().write(&folder.path().join(name), &[&ours]).unwrap();
-        let mut authorization = permission::conf(&permission::users("JOURNAL"));
+        let mut authorization = permission::conf(&permission::accounts("JOURNAL"));
         if by_passwords {
             for role in [SYNC, ALL] {
                 let named = format!("user: \"{role}\"\n");

@@ -47,23 +47,8 @@ mod worker;
 
 use std::sync::Arc;
 
-use postroad_core::fault::{Code, Report};
-use postroad_journal::leases::{Leases, holdings::Holdings};
 use postroad_proto::sync::v1::sync_service_server::SyncServiceServer;
-use postroad_rig::{Config, Context, Error, serve};
-
-/// Makes the role's buckets where they are missing, and gives them the lease time.
-pub async fn prepare(nats: &async_nats::Client, config: &Config) -> Result<(), Error> {
-    let lease = std::time::Duration::from_millis(config.sync.lease_ms);
-    let opened = async {
-        Leases::open(nats, ownership::LEASES, lease, config.nats.replicas).await?;
-        Holdings::open(nats, ownership::PARTITIONS, config.nats.replicas).await
-    };
-    match opened.await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::Fault(Report::new(Code::JournalUnavailable, format!("the role's buckets: {error}")))),
-    }
-}
+use postroad_rig::{Context, Error, serve};
 
 /// Runs the role until shutdown.
 pub async fn run(context: Context) -> Result<(), Error> {

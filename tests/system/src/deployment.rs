@@ -398,7 +398,7 @@ impl Deployment {
         self.security.as_ref()
     }
 
-    /// Makes stream and buckets, which the roles may not.
+    /// Makes the streams that roles share, which they may not.
     async fn prepare(&self) -> Result<(), Error> {
         let config = self.config_of(permission::PREPARE);
         let run =

@@ -9,7 +9,7 @@ use postroad_core::{
     },
     mailbox::{Cycles, Decision, Event},
 };
-use postroad_journal::{Journal, Options};
+use postroad_journal::{Journal, Options, Part};
 use postroad_proto::mailbox::v1::ListMailboxesRequest;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ impl Histories {
     pub async fn read(deployment: &Deployment) -> Result<Self, Error> {
         let other = |error: &dyn std::fmt::Display| Error::Other(error.to_string());
         let nats = deployment.nats.client().await.map_err(|error| other(&error))?;
-        let options = Options::default();
+        let options = Options { parts: vec![Part::Mailboxes], ..Options::default() };
         let journal = Journal::connect(&nats, options).await.map_err(|error| other(&error))?;
         let request = ListMailboxesRequest { page_size: 1000, ..ListMailboxesRequest::default() };
         let mailboxes = deployment.mailboxes().list_mailboxes(request).await?.into_inner().mailboxes;

@@ -1,4 +1,4 @@
-//! A deployment in which every connection is mutual TLS, and every role a NATS user of its own.
+//! A deployment in which every connection is mutual TLS, and every role has a NATS account of its own.
 
 use std::{
     fs,
@@ -81,7 +81,7 @@ impl Secured {
 
     /// How NATS knows them.
     pub fn nats(&self) -> Result<nats::Security, Error> {
-        let mut authorization = permission::conf(&permission::users("JOURNAL"));
+        let mut authorization = permission::conf(&permission::accounts("JOURNAL"));
         let mut password = None;
         if self.by_passwords {
             for who in users() {

@@ -490,8 +490,8 @@ rows! {
         "Make NATS answer; the crm role tries again each minute. A stream with deny_delete has to be made anew from a backup without that setting";
     JournalLayout "JOURNAL_LAYOUT" Permanent Deployment Operator OnChange
         "The journal's streams are not as this version keeps them"
-        "A build of before the first release kept the whole journal in one stream, or another stream of the NATS account holds the journal's subjects"
-        "Use a NATS account that holds no such stream; or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
+        "A build of before the first release kept the whole journal in one stream, another stream of the NATS account holds the journal's subjects, or a role has come to an account of its own and its stream has not"
+        "Use a NATS account that holds no such stream; move what is to be kept by: nats stream backup and nats stream restore, as README's Upgrades says; or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
     FileUnusable "FILE_UNUSABLE" Permanent Input Administrator OnChange
         "A file that the command names cannot be read or made"
         "It does not exist, or exists already where a new one is made, or this user may not read or write there"

@@ -23,11 +23,6 @@ impl Bucket {
         Self { context: jetstream::new(client.clone()), replicas: options.replicas, store: OnceCell::new() }
     }
 
-    /// Makes the bucket where it is missing.
-    pub async fn prepare(&self) -> Result<(), Error> {
-        self.store().await.map(drop)
-    }
-
     async fn store(&self) -> Result<&ObjectStore, Error> {
         self.store
             .get_or_try_init(async || {

@@ -1,18 +1,18 @@
-//! Everything by mutual TLS, and every role with a NATS user that may do its own work and nothing else.
+//! Everything by mutual TLS, and every role in a NATS account of its own, as a user that may do its own work and nothing else.
 
 use std::time::Duration;
 
 use async_nats::{
     HeaderMap,
-    jetstream::{self, consumer::pull::OrderedConfig, stream::DirectGetErrorKind},
+    jetstream::{self, ContextBuilder, stream::DirectGetErrorKind},
 };
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use mockex::{Region, ServerVersion};
-use postroad_journal::{Journal, Kind};
+use postroad_journal::{Journal, Kind, Options as Parts, Part, SHARED_API};
 use postroad_rig::nats::permission;
 use serde_json::json;
-use stage::{Nats, eventually};
+use stage::Nats;
 use system::{
     Options,
     histories::Histories,
@@ -23,14 +23,16 @@ use system::{
 const PATIENCE: Duration = Duration::from_secs(30);
 const ADA: &str = "ada@contoso.example";
 const ID: &str = "0198c1aa-0000-7000-8000-000000000001";
-/// Those that share the journal.
+/// Those that need anything of each other.
 const ROLES: [&str; 4] = ["profile", "sync", "alert", "crm"];
-/// The parts of the journal: the stream, a kind in it, who reads it, and who follows it.
-const PARTS: [(&str, &str, &[&str], &[&str]); 4] = [
-    ("JOURNAL", "mailbox", &["profile", "sync", "alert"], &["profile", "sync", "alert"]),
-    ("JOURNAL_CRM", "email", &["crm"], &["crm"]),
-    ("JOURNAL_NAMES", "name", &["profile", "crm"], &[]),
-    ("JOURNAL_NOTIFICATIONS", "notification", &["alert"], &["alert"]),
+/// JetStream of a role's own account.
+const OWN_API: &str = "$JS.API";
+/// The parts of the journal: the stream, a kind in it, what requests about it begin with, and who reads it.
+const PARTS: [(&str, &str, &str, &[&str]); 4] = [
+    ("JOURNAL", "mailbox", SHARED_API, &["profile", "sync", "alert"]),
+    ("JOURNAL_CRM", "email", OWN_API, &["crm"]),
+    ("JOURNAL_NAMES", "name", SHARED_API, &["profile", "crm"]),
+    ("JOURNAL_NOTIFICATIONS", "notification", OWN_API, &["alert"]),
 ];
 
 /// A subject, what is sent to it, and the roles that may.
@@ -49,11 +51,16 @@ const TRIES: &[Try] = &[
     ("journal.name.ID", "", &["profile", "crm"]),
     ("journal.notification.ID", "", &["alert"]),
     ("journal.new.ID", "", &[]),
-    // Streams are nobody's to make or list; those of the journal are in `on_the_journal`.
+    // Whether the shared account is there is asked by those who share it.
+    ("postroad.api.INFO", "", &["profile", "sync", "alert", "crm"]),
+    ("postroad.api.STREAM.NAMES", "", &[]),
+    ("postroad.api.STREAM.CREATE.OTHER", "{}", &[]),
+    // A role makes its own, and no others; those of the journal are in `on_the_journal`.
     ("$JS.API.STREAM.CREATE.OTHER", "{}", &[]),
     ("$JS.API.STREAM.NAMES", "", &[]),
     ("$JS.API.STREAM.LIST", "", &[]),
-    ("$JS.API.STREAM.UPDATE.KV_leases", "{}", &[]),
+    ("$JS.API.STREAM.UPDATE.KV_leases", "{}", &["sync"]),
+    ("$JS.API.STREAM.CREATE.OBJ_content", "{}", &["crm"]),
     ("$JS.API.STREAM.DELETE.KV_leases", "", &[]),
     ("$JS.API.STREAM.DELETE.OBJ_content", "", &[]),
     // Buckets: written and read by their owner.
@@ -83,42 +90,45 @@ const TRIES: &[Try] = &[
     ("$JS.API.META.LEADER.STEPDOWN", "", &[]),
 ];
 
-/// What is tried on each part of the journal.
+/// What is tried on each part of the journal, where it is and where it is not.
 fn on_the_journal() -> Vec<(String, &'static str, &'static [&'static str])> {
+    const NOBODY: &[&str] = &[];
     let mut tries = Vec::new();
-    for (stream, kind, readers, followers) in PARTS {
-        let erasers: &[_] = if stream == "JOURNAL_CRM" { &["crm"] } else { &[] };
-        let of_stream = |(verb, payload, owners)| (format!("$JS.API.{verb}.{stream}"), payload, owners);
-        let whole: [(&str, &str, &[&str]); 15] = [
-            ("STREAM.INFO", "", readers),
-            ("DIRECT.GET", "{\"seq\":1}", readers),
-            ("DIRECT.GET", "{\"seq\":1,\"next_by_subj\":\"journal.>\"}", readers),
-            ("STREAM.MSG.GET", "{\"seq\":1}", &[]),
-            ("STREAM.MSG.DELETE", "{}", erasers),
-            ("CONSUMER.CREATE", "{}", followers),
-            ("CONSUMER.NAMES", "", &[]),
-            ("CONSUMER.LIST", "", &[]),
-            // Nobody makes, changes, empties, copies or removes one.
-            ("STREAM.CREATE", "{}", &[]),
-            ("STREAM.UPDATE", "{}", &[]),
-            ("STREAM.DELETE", "", &[]),
-            ("STREAM.PURGE", "{}", &[]),
-            ("STREAM.SNAPSHOT", "{}", &[]),
-            ("STREAM.RESTORE", "{}", &[]),
-            ("STREAM.LEADER.STEPDOWN", "", &[]),
-        ];
-        tries.extend(whole.map(of_stream));
-        tries.extend([
-            (format!("$JS.API.DIRECT.GET.{stream}.journal.{kind}.ID"), "", readers),
-            (format!("$JS.API.DIRECT.GET.{stream}.journal.>"), "", readers),
-            // Without a filter, and with one.
-            (format!("$JS.API.CONSUMER.CREATE.{stream}.probe"), "{}", followers),
-            (format!("$JS.API.CONSUMER.CREATE.{stream}.probe.journal.{kind}.*"), "{}", followers),
-            (format!("$JS.API.CONSUMER.INFO.{stream}.probe"), "", followers),
-            (format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.probe"), "", followers),
-            (format!("$JS.API.CONSUMER.DELETE.{stream}.probe"), "", followers),
-            (format!("$JS.API.CONSUMER.DURABLE.CREATE.{stream}.probe"), "{}", &[][..]),
-        ]);
+    for (stream, kind, home, readers) in PARTS {
+        for api in [OWN_API, SHARED_API] {
+            let readers = if api == home { readers } else { NOBODY };
+            let makers = if api == OWN_API { readers } else { NOBODY };
+            let erasers = if stream == "JOURNAL_CRM" { makers } else { NOBODY };
+            let of_stream = |(verb, payload, owners)| (format!("{api}.{verb}.{stream}"), payload, owners);
+            let whole = [
+                ("STREAM.INFO", "", readers),
+                ("DIRECT.GET", "{\"seq\":1}", readers),
+                ("DIRECT.GET", "{\"seq\":1,\"next_by_subj\":\"journal.>\"}", readers),
+                ("STREAM.MSG.GET", "{\"seq\":1}", NOBODY),
+                ("STREAM.MSG.DELETE", "{}", erasers),
+                ("STREAM.CREATE", "{}", makers),
+                ("STREAM.UPDATE", "{}", makers),
+                // Whoever makes a consumer says where it delivers.
+                ("CONSUMER.CREATE", "{}", NOBODY),
+                ("CONSUMER.NAMES", "", NOBODY),
+                ("CONSUMER.LIST", "", NOBODY),
+                // Nobody empties, copies or removes one.
+                ("STREAM.DELETE", "", NOBODY),
+                ("STREAM.PURGE", "{}", NOBODY),
+                ("STREAM.SNAPSHOT", "{}", NOBODY),
+                ("STREAM.RESTORE", "{}", NOBODY),
+                ("STREAM.LEADER.STEPDOWN", "", NOBODY),
+            ];
+            tries.extend(whole.map(of_stream));
+            tries.extend([
+                (format!("{api}.DIRECT.GET.{stream}.journal.{kind}.ID"), "", readers),
+                (format!("{api}.DIRECT.GET.{stream}.journal.>"), "", readers),
+                (format!("{api}.CONSUMER.CREATE.{stream}.probe.journal.{kind}.*"), "{}", NOBODY),
+                (format!("{api}.CONSUMER.MSG.NEXT.{stream}.probe"), "", NOBODY),
+                (format!("{api}.CONSUMER.DELETE.{stream}.probe"), "", NOBODY),
+                (format!("{api}.CONSUMER.DURABLE.CREATE.{stream}.probe"), "{}", NOBODY),
+            ]);
+        }
     }
     tries
 }
@@ -128,6 +138,11 @@ const HEARD: &[(&str, &[&str])] = &[
     (">", &[]),
     ("_INBOX.>", &[]),
     ("journal.>", &[]),
+    ("republished.>", &[]),
+    ("republished.JOURNAL.>", &["profile", "sync", "alert"]),
+    ("republished.JOURNAL_CRM.>", &["crm"]),
+    ("republished.JOURNAL_NAMES.>", &[]),
+    ("republished.JOURNAL_NOTIFICATIONS.>", &["alert"]),
     ("$KV.>", &[]),
     ("$O.content.>", &[]),
     ("$JS.>", &[]),
@@ -198,33 +213,20 @@ async fn a_role_with_another_roles_user_says_what_it_may_not() {
 /// Whoever reads a stream gets what is in that stream, whatever the request says that it wants.
 async fn nothing_of_the_others_comes_by_what_it_may_do(security: &Secured, scene: &Scene, role: &str) {
     let (client, _told) = security.connect(&scene.deployment.nats, role).await.unwrap();
-    let context = jetstream::new(client.clone());
-    for (stream, ..) in PARTS.into_iter().filter(|(.., followers)| followers.contains(&role)) {
-        let foreign = PARTS.into_iter().filter(|(other, ..)| *other != stream);
-        for (other, kind, ..) in foreign {
-            let config = json!({"deliver_policy": "all", "ack_policy": "none", "mem_storage": true});
-            let request = json!({"stream_name": other, "config": config}).to_string();
-            let answer = client.request(format!("$JS.API.CONSUMER.CREATE.{stream}"), request.into()).await.unwrap();
-            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
-            assert!(
-                answer.get("error").is_some_and(serde_json::Value::is_object),
-                "{role}, {other} by {stream}: {answer}"
-            );
-            let journal = context.get_stream(stream).await.unwrap();
+    for (stream, own, home, _) in PARTS.into_iter().filter(|(.., readers)| readers.contains(&role)) {
+        let journal = ContextBuilder::new().api_prefix(home).build(client.clone()).get_stream(stream).await.unwrap();
+        for (_, kind, ..) in PARTS.into_iter().filter(|(other, ..)| *other != stream) {
             let found = journal.direct_get_next_for_subject(format!("journal.{kind}.*"), Some(1)).await;
             assert_eq!(found.unwrap_err().kind(), DirectGetErrorKind::NotFound, "{role}, {kind} in {stream}");
         }
-        let journal = context.get_stream(stream).await.unwrap();
-        let mut consumer = journal.create_consumer(OrderedConfig::default()).await.unwrap();
-        let commits = consumer.info().await.unwrap().num_pending;
-        let messages: Vec<_> = consumer.messages().await.unwrap().take(commits as usize).collect().await;
-        for message in messages {
-            let subject = message.unwrap().subject.to_string();
-            let kind = subject.split('.').nth(1).unwrap();
+        let mut next = 1;
+        while let Ok(found) = journal.direct_get_next_for_subject("journal.>", Some(next)).await {
+            next = found.sequence + 1;
+            let kind = found.subject.split('.').nth(1).unwrap().to_owned();
             let part = Kind::ALL.into_iter().find(|one| one.token() == kind).map(|kind| kind.part().stream("JOURNAL"));
-            assert_eq!(part.as_deref(), Some(stream), "{role}: {subject}");
+            assert_eq!(part.as_deref(), Some(stream), "{role}: {}", found.subject);
         }
-        assert!(commits > 0 || stream == "JOURNAL_NOTIFICATIONS", "{role}: {stream}");
+        assert!(next > 1 || own == "notification", "{role}: {stream}");
     }
 }
 
@@ -249,38 +251,82 @@ async fn nothing_of_the_others_is_in_the_locators_account(security: &Secured, sc
     assert_eq!(found.unwrap_err().kind(), DirectGetErrorKind::NotFound);
 }
 
-/// What THREATS.md says of roles that are under an attacker's control, within one NATS account: the server does not check where its answer to
-/// an allowed request goes, so whoever may read what he wrote himself can have it sent wherever he likes, also to JetStream. Where a
-/// newer server closes that, this fails, and the text is to be changed.
+/// A role that is under an attacker's control does in its own account what it likes, past the permissions of its user: NATS does not check where
+/// its answer to an allowed request goes, so whoever may read what he wrote himself can have it sent to JetStream. The other accounts
+/// are out of its reach.
 #[tokio::test(flavor = "multi_thread")]
-async fn nats_does_not_hold_a_role_that_directs_its_answers() {
+async fn a_role_that_directs_its_answers_reaches_nothing_of_another_role() {
     let folder = tempfile::tempdir().unwrap();
     let security = Secured::new(folder.path(), false).unwrap();
     let options = stage::nats::Options { security: Some(security.nats().unwrap()), ..stage::nats::Options::default() };
     let nats = Nats::start(options).await.unwrap();
-    let everything = nats.client().await.unwrap();
-    Journal::prepare(&everything, postroad_journal::Options::default()).await.unwrap();
-    let journal = jetstream::new(everything.clone());
-    journal.publish("journal.email.a", "a letter".into()).await.unwrap().await.unwrap();
+    Journal::prepare(&nats.client().await.unwrap(), Parts::default()).await.unwrap();
+    let (crm, _told) = security.connect(&nats, "crm").await.unwrap();
+    Journal::connect(&crm, Parts { parts: vec![Part::Crm, Part::Names], ..Parts::default() }).await.unwrap();
+    jetstream::new(crm.clone()).publish("journal.email.a", "a letter".into()).await.unwrap().await.unwrap();
+    let (profile, _told) = security.connect(&nats, "profile").await.unwrap();
+    for subject in ["journal.profile.a", "journal.name.a"] {
+        jetstream::new(profile.clone()).publish(subject, "its own".into()).await.unwrap().await.unwrap();
+    }
 
     let (alert, _told) = security.connect(&nats, "alert").await.unwrap();
-    let mut heard = alert.subscribe(format!("{}.stolen.>", permission::inbox("alert"))).await.unwrap();
+    Journal::connect(&alert, Parts { parts: vec![Part::Notifications], ..Parts::default() }).await.unwrap();
     let own = "journal.notification.a";
     let get = format!("$JS.API.DIRECT.GET.JOURNAL_NOTIFICATIONS.{own}");
-    // It writes what is another's.
-    jetstream::new(alert.clone()).publish(own, "forged".into()).await.unwrap().await.unwrap();
-    alert.publish_with_reply(get.clone(), "journal.email.b", Bytes::new()).await.unwrap();
-    let crm = journal.get_stream("JOURNAL_CRM").await.unwrap();
-    let forged = || async { crm.direct_get_last_for_subject("journal.email.b").await.ok() };
-    assert_eq!(eventually(PATIENCE, forged).await.unwrap().payload, "forged");
-    // And reads it, by a stream that copies the other one.
-    let republish = json!({"src": ">", "dest": format!("{}.stolen.>", permission::inbox("alert"))});
-    let copy =
-        json!({"name": "COPY", "storage": "memory", "sources": [{"name": "JOURNAL_CRM"}], "republish": republish});
-    jetstream::new(alert.clone()).publish(own, copy.to_string().into()).await.unwrap().await.unwrap();
-    alert.publish_with_reply(get, "$JS.API.STREAM.CREATE.COPY", Bytes::new()).await.unwrap();
+    let directed = async |content: String, to: &str| {
+        jetstream::new(alert.clone()).publish(own, content.into()).await.unwrap().await.unwrap();
+        alert.publish_with_reply(get.clone(), to.to_owned(), Bytes::new()).await.unwrap();
+    };
+    // It would write what is another's, where NATS reads it and where the commits go.
+    for to in [
+        "journal.email.b",
+        "journal.profile.b",
+        "journal.mailbox.b",
+        "journal.name.b",
+        "republished.JOURNAL.journal.mailbox.b",
+    ] {
+        directed("forged".to_owned(), to).await;
+    }
+    // It would remove it.
+    for stream in ["JOURNAL", "JOURNAL_CRM", "JOURNAL_NAMES"] {
+        for api in [OWN_API, SHARED_API] {
+            directed(String::new(), &format!("{api}.STREAM.DELETE.{stream}")).await;
+            directed(String::new(), &format!("{api}.STREAM.PURGE.{stream}")).await;
+        }
+    }
+    // It would read it, by streams that copy the others; only that which copies its own does.
+    let mut heard = alert.subscribe(format!("{}.stolen.>", permission::inbox("alert"))).await.unwrap();
+    let sources = [
+        json!({"name": "JOURNAL_CRM"}),
+        json!({"name": "JOURNAL_CRM", "external": {"api": SHARED_API, "deliver": "republished.JOURNAL.stolen"}}),
+        json!({"name": "JOURNAL_NAMES", "external": {"api": SHARED_API, "deliver": "republished.JOURNAL.stolen"}}),
+        json!({"name": "JOURNAL_NOTIFICATIONS"}),
+    ];
+    for (number, source) in sources.into_iter().enumerate() {
+        let republish = json!({"src": ">", "dest": format!("{}.stolen.{number}.>", permission::inbox("alert"))});
+        let name = format!("COPY{number}");
+        let copy = json!({"name": name, "storage": "memory", "sources": [source], "republish": republish});
+        directed(copy.to_string(), &format!("$JS.API.STREAM.CREATE.{name}")).await;
+    }
     let stolen = tokio::time::timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
-    assert_eq!(stolen.payload, "a letter");
+    assert!(
+        stolen.subject.ends_with(&format!(".stolen.3.{own}")),
+        "the way is open in its own account: {}",
+        stolen.subject
+    );
+    // What was asked for before that was done, if it was.
+    let shared = jetstream::new(nats.client().await.unwrap());
+    let owned = jetstream::new(crm.clone());
+    for (context, stream, commits) in
+        [(&shared, "JOURNAL", 1), (&shared, "JOURNAL_NAMES", 1), (&owned, "JOURNAL_CRM", 1)]
+    {
+        let info = context.get_stream(stream).await.unwrap();
+        let state = &info.cached_info().state;
+        assert_eq!((state.messages, state.last_sequence), (commits, commits), "{stream}");
+    }
+    while let Some(Some(message)) = heard.next().now_or_never() {
+        assert!(message.subject.contains(".stolen.3."), "{}", message.subject);
+    }
 }
 
 /// What is wrong with what a role may.

@@ -47,8 +47,8 @@ fn judge(variables: &Value, advice: &str) -> Check {
 }
 
 /// Whether this clock and that of NATS agree.
-pub async fn clock(client: &async_nats::Client, stream: &str) -> Option<Check> {
-    let asked = client.request(format!("$JS.API.STREAM.INFO.{stream}"), bytes::Bytes::new());
+pub async fn clock(client: &async_nats::Client, api: &str, stream: &str) -> Option<Check> {
+    let asked = client.request(format!("{api}.STREAM.INFO.{stream}"), bytes::Bytes::new());
     let answer = patiently(asked).await?.ok()?;
     let answer: Value = serde_json::from_slice(&answer.payload).ok()?;
     let theirs = answer.get("ts")?.as_str()?.parse::<Timestamp>().ok()?;

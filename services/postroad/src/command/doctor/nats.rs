@@ -1,8 +1,8 @@
 //! NATS: reachable, new enough, with JetStream, and the journal as the configuration wants it.
 
-use async_nats::{Client, jetstream};
+use async_nats::Client;
 use postroad_core::fault::Code;
-use postroad_journal::{Denials, Journal, Part};
+use postroad_journal::{Accounts, Denials, Journal, Part};
 use postroad_rig::{Config, Role, config::Nats, nats::permission};
 
 use super::{Check, PATIENCE, durability, patiently};
@@ -22,21 +22,33 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
     }
     let mut checks = vec![Check::well("nats", format!("nats-server {} answers at {}", info.version, nats.url))];
     checks.extend(exposure(config));
-    let context = jetstream::new(client.clone());
+    let parts = parts(nats);
     let mut opened = None;
-    match patiently(context.query_account()).await {
+    let accounts = match patiently(Accounts::find(&client)).await {
+        Some(Ok(accounts)) => accounts,
+        Some(Err(error)) => {
+            let report = error.report();
+            checks.push(Check::fault("jetstream", report.code, report.detail));
+            return (checks, None);
+        }
+        None => {
+            checks.push(Check::fault("jetstream", Code::NatsWithoutJetstream, "it did not answer in time"));
+            return (checks, None);
+        }
+    };
+    let account = accounts.of(parts.first().copied().unwrap_or(Part::Mailboxes)).query_account();
+    match patiently(account).await {
         Some(Ok(account)) => {
             checks.push(Check::well(
                 "jetstream",
                 format!("{} streams, {} bytes stored", account.streams, account.storage),
             ));
-            let parts = parts(nats);
-            let (check, exists) = journal(&context, nats, &parts).await;
+            let (check, exists) = journal(&accounts, nats, &parts).await;
             checks.push(check);
             checks.push(durability::durability(nats.monitoring.as_deref()).await);
             // Opening makes a stream that is missing, and the doctor changes nothing.
             if exists && let Some(part) = parts.first() {
-                checks.extend(durability::clock(&client, &part.stream(&nats.stream)).await);
+                checks.extend(durability::clock(&client, accounts.api(*part), &part.stream(&nats.stream)).await);
                 if parts.contains(&Part::Mailboxes) {
                     let options = nats.journal([Part::Mailboxes], Denials::default());
                     opened = patiently(Journal::connect(&client, options)).await.and_then(Result::ok);
@@ -96,11 +108,11 @@ fn parts(nats: &Nats) -> Vec<Part> {
 }
 
 /// What is to be said about the streams, and whether they exist and are what they have to be.
-async fn journal(context: &jetstream::Context, nats: &Nats, parts: &[Part]) -> (Check, bool) {
+async fn journal(accounts: &Accounts, nats: &Nats, parts: &[Part]) -> (Check, bool) {
     let (mut found, mut missing, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         let name = part.stream(&nats.stream);
-        match patiently(context.get_stream(&name)).await {
+        match patiently(accounts.of(*part).get_stream(&name)).await {
             Some(Ok(stream)) => {
                 let info = stream.cached_info();
                 if let Err(error) = postroad_journal::fits(*part, &nats.stream, &info.config.subjects) {
