@@ -84,18 +84,20 @@ def main(postroad):
 
 
 def permissions(postroad):
-    """Whom NATS knows by the chart's values, and what each may do, is what the program says."""
+    """The accounts of NATS by the chart's values, and what each may do, are what the program says."""
     import yaml
 
     said = json.loads(subprocess.run([postroad, "nats", "permissions", "--json"], capture_output=True, check=True).stdout)
-    wanted = {(user["account"], user["user"]): (set(user["publish"]), set(user["subscribe"])) for user in said if not user["user"].startswith("all.")}
+    users = lambda account: {user["user"]: tuple(set(user[verb]) for verb in ("publish", "subscribe")) for user in account["users"] if not user["user"].startswith("all.")}
+    wanted = {account["account"]: (account["jetstream"], account["exports"], account["imports"], users(account)) for account in said}
     values = yaml.safe_load((rendering.CHART / "values.yaml").read_text())
+    allowed = lambda user, verb: user["permissions"][verb]["allow"]
+    plain = lambda account: {"users": [{"user": user["user"], "publish": allowed(user, "publish"), "subscribe": allowed(user, "subscribe")} for user in account["users"]]}
     found = {
-        (name, user["user"]): tuple(set(user["permissions"][verb]["allow"]) for verb in ("publish", "subscribe"))
+        name: (account.get("jetstream") == "enabled", account.get("exports", []), account.get("imports", []), users(plain(account)))
         for name, account in values["nats"]["config"]["merge"]["accounts"].items()
-        for user in account["users"]
     }
-    check(found == wanted, "the users of NATS in values.yaml are not those of `postroad nats permissions`: run deploy/helm/permissions POSTROAD")
+    check(found == wanted, "the accounts of NATS in values.yaml are not those of `postroad nats permissions`: run deploy/helm/permissions POSTROAD")
 
 
 def sections(postroad):

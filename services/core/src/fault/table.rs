@@ -361,8 +361,8 @@ rows! {
         "Run nats-server 2.12 or newer";
     NatsDenied "NATS_DENIED" Permanent Deployment Operator OnChange
         "NATS does not allow what is needed"
-        "The NATS user is unknown or its password wrong, it lacks a subject, or has to make a stream or bucket that it may only use"
-        "Correct the user and password where the detail names them; give the user the subjects that are printed by: postroad nats permissions; make streams and buckets by: postroad nats prepare";
+        "The NATS user is unknown or its password wrong, it lacks a subject, or a stream is missing that it may only use"
+        "Correct the user and password where the detail names them; give the user the subjects that are printed by: postroad nats permissions; make the streams that roles share by: postroad nats prepare";
     NatsWithoutJetstream "NATS_WITHOUT_JETSTREAM" Permanent Deployment Operator OnChange
         "The NATS server has no JetStream"
         "JetStream is not enabled for the server or the account"
@@ -491,7 +491,7 @@ rows! {
     JournalLayout "JOURNAL_LAYOUT" Permanent Deployment Operator OnChange
         "The journal's streams are not as this version keeps them"
         "A build of before the first release kept the whole journal in one stream, another stream of the NATS account holds the journal's subjects, or a role has come to an account of its own and its stream has not"
-        "Use a NATS account that holds no such stream; move what is to be kept by: nats stream backup and nats stream restore, as README's Upgrades says; or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
+        "Use a NATS account that holds no such stream; move a role's stream into the role's account by: nats stream backup, nats stream restore (README, Securing); or, if what is in it may be lost, stop all roles, remove the stream named in the detail by: nats stream rm; then make the streams by: postroad nats prepare";
     FileUnusable "FILE_UNUSABLE" Permanent Input Administrator OnChange
         "A file that the command names cannot be read or made"
         "It does not exist, or exists already where a new one is made, or this user may not read or write there"

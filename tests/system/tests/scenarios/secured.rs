@@ -208,6 +208,25 @@ async fn a_role_with_another_roles_user_says_what_it_may_not() {
     for part in ["NATS_DENIED", "alert.roles.postroad.internal", "postroad nats permissions"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    what_a_role_would_miss_is_not_passed_over(&scene).await;
+}
+
+/// As where `postroad all` had everything in the shared account.
+async fn what_a_role_would_miss_is_not_passed_over(scene: &Scene) {
+    let prepare = || async {
+        let mut command = tokio::process::Command::new(scene.deployment.postroad());
+        command.args(["nats", "prepare", "--config"]).arg(scene.deployment.config_of(permission::PREPARE));
+        command.output().await.unwrap()
+    };
+    assert!(prepare().await.status.success(), "it can be run again");
+    let all = scene.deployment.nats.client().await.unwrap();
+    Journal::connect(&all, Parts { parts: vec![Part::Crm], ..Parts::default() }).await.unwrap();
+    let output = prepare().await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    for part in ["JOURNAL_LAYOUT", "JOURNAL_CRM", "nats stream restore"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 /// Whoever reads a stream gets what is in that stream, whatever the request says that it wants.
