@@ -126,6 +126,10 @@ fn the_example_configuration_is_valid() {
     std::fs::write(&file, run(&["config", "example"]).stdout).unwrap();
     let check = run(&["config", "check", "--config", file.to_str().unwrap()]);
     assert!(check.status.success(), "{}", stderr(&check));
+    assert!(!String::from_utf8_lossy(&check.stdout).contains("warning"));
+    std::fs::write(&file, "[nats]\nurl = \"nats://nats.example\"\n").unwrap();
+    let check = run(&["config", "check", "--config", file.to_str().unwrap()]);
+    assert!(check.status.success() && String::from_utf8_lossy(&check.stdout).contains("warning: nats.url"));
     std::fs::write(&file, "[nats]\nreplica = 3\n").unwrap();
     let check = run(&["config", "check", "--config", file.to_str().unwrap()]);
     assert_eq!(check.status.code(), Some(1));

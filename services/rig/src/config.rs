@@ -4,11 +4,8 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use postroad_core::{
-    autodiscover::Pattern,
-    network::{Range, Reach},
-};
-use serde::{Deserialize, Serialize};
+use postroad_core::{autodiscover::Pattern, network::Reach};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{Error, Role};
 
@@ -73,16 +70,40 @@ pub struct Network {
     /// `mail.hoster.example`, `*.hoster.example` or `mail.hoster.example:8443`. Credentials are sent to no other host.
     pub released_hosts: Vec<Pattern>,
     /// Ranges of addresses that every profile may connect to besides the public ones: `private`, `loopback`, `link-local`.
-    pub allowed_ranges: Vec<Range>,
+    pub allowed_ranges: Vec<AllowedRange>,
     /// DNS servers, as `ADDRESS:PORT`; none means the system's.
+    #[serde(deserialize_with = "resolvers")]
     pub resolvers: Vec<SocketAddr>,
+}
+
+/// A range of addresses that is no public one, as [`Reach`] has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllowedRange {
+    /// Networks of one organisation.
+    Private,
+    /// This machine.
+    Loopback,
+    /// One cable, and the metadata services of clouds.
+    LinkLocal,
+}
+
+fn resolvers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let read = |text: String| {
+        text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no ADDRESS:PORT such as 10.0.0.2:53")))
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(read).collect()
 }
 
 impl Network {
     /// The ranges that are allowed.
     pub fn reach(&self) -> Reach {
         let has = |range| self.allowed_ranges.contains(&range);
-        Reach { private: has(Range::Private), loopback: has(Range::Loopback), link_local: has(Range::LinkLocal) }
+        Reach {
+            private: has(AllowedRange::Private),
+            loopback: has(AllowedRange::Loopback),
+            link_local: has(AllowedRange::LinkLocal),
+        }
     }
 }
 
@@ -247,9 +268,6 @@ impl Config {
         if !(1..=1000).contains(&self.locator.discoveries_per_second) {
             return wrong("locator.discoveries_per_second", "must be between 1 and 1000");
         }
-        if self.network.allowed_ranges.iter().any(|range| matches!(range, Range::Public | Range::Unusable)) {
-            return wrong("network.allowed_ranges", "must be of private, loopback and link-local");
-        }
         if self.profile.parallel_tests == 0 {
             return wrong("profile.parallel_tests", "must be at least 1");
         }
@@ -278,6 +296,17 @@ impl Config {
                 self.listen(role)
             ))),
         }
+    }
+
+    /// That mail goes to NATS in the clear, over a network, and what to do: nothing that is refused, as something else may encrypt.
+    pub fn exposed_nats(&self) -> Option<(String, &'static str)> {
+        let url = &self.nats.url;
+        let found = format!(
+            "nats.url = \"{url}\" is another machine, and nothing sees to it that mail is encrypted on its way there"
+        );
+        let remedy = "make it tls://, and set nats.authority_file where the authority is not the system's; if something else encrypts, \
+                      such as a service mesh, say so by allow_plaintext = true under [tls]";
+        (self.nats.is_exposed() && !self.tls.allow_plaintext).then_some((found, remedy))
     }
 
     /// Where a role listens.
@@ -317,6 +346,9 @@ mod tests {
         for (text, setting) in [
             ("[nats]\nreplicas = 0", "nats.replicas"),
             ("[nats]\nurl = \"x\"", "nats.url"),
+            ("[nats]\nurl = \"nats://ada:s3cret@127.0.0.1\"", "nats.url"),
+            ("[nats]\nurl = \"nats://s3cret@127.0.0.1\"", "nats.url"),
+            ("[nats]\nmonitoring = \"http://ada:s3cret@127.0.0.1\"", "nats.monitoring"),
             ("[nats]\ncertificate_file = \"x\"", "nats.key_file"),
             ("[nats]\nuser_name = \"x\"", "nats.password_file"),
             ("[nats]\nurl = \"nats://nats.example\"\nuser_name = \"x\"\npassword_file = \"p\"", "nats.url"),
@@ -332,7 +364,19 @@ mod tests {
             ("[telemetry]\notlp_endpoint = \"localhost:4317\"", "telemetry.otlp_endpoint"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(setting), "{error}");
+            assert!(error.starts_with(setting) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_or_address_is_told_with_those_that_are() {
+        for (text, parts) in [
+            ("allowed_ranges = [\"public\"]", &["allowed_ranges", "`private`, `loopback`, `link-local`"][..]),
+            ("resolvers = [\"10.0.0.2\"]", &["resolvers", "10.0.0.2", "ADDRESS:PORT"]),
+            ("released_hosts = [\"https://mail.contoso.com\"]", &["released_hosts", "no URL", "mail.contoso.com"]),
+        ] {
+            let error = Config::parse(&format!("[network]\n{text}")).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         }
     }
 

@@ -150,6 +150,9 @@ impl Pattern {
     /// Reads a pattern; names are stored in lower case and ASCII form.
     pub fn parse(field: &str, text: &str) -> Result<Self, Refusal> {
         let invalid = |why: &str| Refusal::new(Code::HostPatternInvalid, field, format!("`{text}`: {why}"));
+        if text.contains('/') {
+            return Err(invalid("a host name is needed and no URL, such as mail.contoso.com or mail.contoso.com:8443"));
+        }
         let (name, port) = match text.trim().rsplit_once(':') {
             None => (text.trim(), Port::Usual),
             Some((name, "*")) => (name, Port::Any),

@@ -44,6 +44,9 @@ impl Command {
                         .as_ref()
                         .map_or_else(|| "no file: the defaults".into(), |file| file.display().to_string());
                     output.line(format!("valid ({file})"))?;
+                    if let Some((found, remedy)) = config.exposed_nats() {
+                        output.line(format!("warning: {found}; {remedy}"))?;
+                    }
                 }
             }
         }

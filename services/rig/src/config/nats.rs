@@ -91,6 +91,16 @@ impl Nats {
         if !self.url.contains("://") {
             return wrong("url", "must be a URL such as nats://127.0.0.1:4222");
         }
+        // The URL is in logs and errors; what stands before an @ is not shown here either.
+        if self.url.contains('@') {
+            return wrong(
+                "url",
+                "must not hold a user, password or token: set user_name and password_file, or credentials_file",
+            );
+        }
+        if self.monitoring.as_ref().is_some_and(|url| url.contains('@')) {
+            return wrong("monitoring", "must not hold a user or password: NATS' monitoring port asks for none");
+        }
         if !(1..=5).contains(&self.replicas) {
             return wrong("replicas", "must be between 1 and 5");
         }

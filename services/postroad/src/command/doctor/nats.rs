@@ -63,14 +63,7 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
 
 /// What is sent to another machine in the clear.
 fn exposure(config: &Config) -> Option<Check> {
-    (config.nats.is_exposed() && !config.tls.allow_plaintext).then(|| {
-        Check::warning(
-            "nats encryption",
-            format!("nats.url = \"{}\" is another machine, and nothing sees to it that mail is encrypted on its way there", config.nats.url),
-            "make it tls://, and set nats.authority_file where the authority is not the system's; if something else encrypts, such as a service \
-             mesh, say so by allow_plaintext = true under [tls]",
-        )
-    })
+    config.exposed_nats().map(|(found, remedy)| Check::warning("nats encryption", found, remedy))
 }
 
 async fn connect(nats: &Nats) -> Result<Client, Check> {

@@ -78,7 +78,8 @@ async fn contents(session: &mut Session) -> Result<Exit, Failure> {
 fn content_lines(last: &ResealContentKeysResponse) -> Vec<String> {
     let ResealContentKeysResponse { done, changed, failed, faults } = last;
     let kept = done.saturating_sub(changed.saturating_add(*failed));
-    let mut lines = vec![format!("{} keys of email contents sealed anew, {kept} already", good(changed))];
+    let mut lines =
+        vec![format!("keys of email contents: {} sealed anew, {kept} with the present key already", good(changed))];
     if *failed > 0 {
         lines.push(format!("{} {failed} keys of email contents", bad("not sealed anew:")));
     }
@@ -107,7 +108,7 @@ impl Tally {
 
     fn lines(&self) -> Vec<String> {
         let Self { changed, kept, failed } = self;
-        let mut lines = vec![format!("{} sealed anew, {kept} with the present key already", good(changed))];
+        let mut lines = vec![format!("passwords: {} sealed anew, {kept} with the present key already", good(changed))];
         for (why, whose) in failed {
             lines.push(format!("{} {}", bad("not sealed anew:"), whose.join(", ")));
             lines.push(format!("    {why}"));
@@ -155,6 +156,9 @@ mod tests {
         let last = ResealContentKeysResponse { done: 20, changed: 5, failed: 8, faults: vec![lost("a"), lost("b")] };
         let text = content_lines(&last).join("\n");
         assert_eq!(text.matches("8 keys of email contents").count(), 1, "{text}");
-        assert!(text.contains("`a`") && text.contains("`b`") && text.contains("7 already"), "{text}");
+        assert!(
+            text.contains("`a`") && text.contains("`b`") && text.contains("7 with the present key already"),
+            "{text}"
+        );
     }
 }
