@@ -7,16 +7,16 @@ use postroad_core::{Refusal, email, fault::Code, organization, record, refusal::
 use postroad_journal::Journal;
 use postroad_metric::crm::CRM;
 use postroad_proto::crm::v1::{
-    ClaimEmailRequest, ClaimEmailResponse, ErasePersonRequest, ErasePersonResponse, GetEmailRequest, GetEmailResponse,
-    GetRecordRequest, GetRecordResponse, GetSettingsRequest, GetSettingsResponse, ImposeRegardingRequest,
-    ImposeRegardingResponse, ListOutboxRequest, ListOutboxResponse, ListQueueItemsRequest, ListQueueItemsResponse,
-    ListRecordsRequest, ListRecordsResponse, MatchEmailRequest, MatchEmailResponse, OutboxEmail, PromoteEmailRequest,
-    PromoteEmailResponse, PromoteHeader, QueueItem, ReadContentRequest, ReadContentResponse, ReportDeliveryRequest,
-    ReportDeliveryResponse, ResealContentKeysRequest, ResealContentKeysResponse, ResendEmailRequest,
-    ResendEmailResponse, SaveRecordRequest, SaveRecordResponse, SaveSettingsRequest, SaveSettingsResponse,
-    SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest, SendEmailResponse, SetRegardingRequest,
-    SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse, WatchOutboxRequest, WatchOutboxResponse,
-    crm_service_server::CrmService, promote_email_request, send_email_request,
+    ClaimEmailRequest, ClaimEmailResponse, ErasePersonRequest, ErasePersonResponse, FindPersonRequest,
+    FindPersonResponse, GetEmailRequest, GetEmailResponse, GetRecordRequest, GetRecordResponse, GetSettingsRequest,
+    GetSettingsResponse, ImposeRegardingRequest, ImposeRegardingResponse, ListOutboxRequest, ListOutboxResponse,
+    ListQueueItemsRequest, ListQueueItemsResponse, ListRecordsRequest, ListRecordsResponse, MatchEmailRequest,
+    MatchEmailResponse, OutboxEmail, PromoteEmailRequest, PromoteEmailResponse, PromoteHeader, QueueItem,
+    ReadContentRequest, ReadContentResponse, ReportDeliveryRequest, ReportDeliveryResponse, ResealContentKeysRequest,
+    ResealContentKeysResponse, ResendEmailRequest, ResendEmailResponse, SaveRecordRequest, SaveRecordResponse,
+    SaveSettingsRequest, SaveSettingsResponse, SearchEmailsRequest, SearchEmailsResponse, SendEmailRequest,
+    SendEmailResponse, SetRegardingRequest, SetRegardingResponse, UntrackEmailRequest, UntrackEmailResponse,
+    WatchOutboxRequest, WatchOutboxResponse, crm_service_server::CrmService, promote_email_request, send_email_request,
 };
 use postroad_rig::{actor, clock, status, wire as rig_wire};
 use std::sync::Arc;
@@ -409,6 +409,15 @@ impl CrmService for Service {
     ) -> Result<Response<Self::ErasePersonStream>, Status> {
         let actor = actor::of(&request);
         privacy::erase(self.eraser.clone(), &self.store, actor, request.get_ref()).map(Response::new)
+    }
+
+    type FindPersonStream = BoxStream<'static, Result<FindPersonResponse, Status>>;
+
+    async fn find_person(
+        &self,
+        request: Request<FindPersonRequest>,
+    ) -> Result<Response<Self::FindPersonStream>, Status> {
+        privacy::find(&self.store, &request.get_ref().person).map(Response::new)
     }
 
     type ResealContentKeysStream = BoxStream<'static, Result<ResealContentKeysResponse, Status>>;

@@ -12,7 +12,7 @@ use postroad_core::{
     fault::{Code, Report},
 };
 use postroad_journal::Actor;
-use postroad_proto::crm::v1::{ErasePersonRequest, ErasePersonResponse, ResealContentKeysResponse};
+use postroad_proto::crm::v1::{ErasePersonRequest, ErasePersonResponse, FindPersonResponse, ResealContentKeysResponse};
 use postroad_rig::{clock, status};
 use tonic::Status;
 use uuid::Uuid;
@@ -37,7 +37,7 @@ pub fn erase(
 ) -> Result<BoxStream<'static, Result<ErasePersonResponse, Status>>, Status> {
     let wanted = request.person.trim();
     let person = store.read(|view| view.person(wanted)).ok_or_else(|| missing("person", wanted))?;
-    if let Some(insider) = &person.insider {
+    if let Some(insider) = person.insiders.first() {
         let rule = format!(
             "is an address of the {} {}; only contacts, accounts, leads and people without a record are erased",
             insider.kind.label(),
@@ -59,6 +59,24 @@ pub fn erase(
     }
     let ids = emails.into_iter().map(|(id, ..)| id).collect();
     Ok(run(eraser, actor, person, ids, ErasePersonResponse { waiting: 0, ..found }).boxed())
+}
+
+/// What is held of a person: addresses and records, then the emails.
+pub fn find(store: &Store, wanted: &str) -> Result<BoxStream<'static, Result<FindPersonResponse, Status>>, Status> {
+    let wanted = wanted.trim();
+    let found = store.read(|view| view.person(wanted).map(|person| (view.naming(&person.addresses), person)));
+    let (emails, person) = found.ok_or_else(|| missing("person", wanted))?;
+    let who = FindPersonResponse {
+        addresses: person.addresses.iter().cloned().collect(),
+        records: person.records.iter().chain(&person.insiders).map(wire::record).collect(),
+        ..FindPersonResponse::default()
+    };
+    let pages = emails.chunks(STEP).map(|emails| FindPersonResponse {
+        email_ids: emails.iter().map(|(id, ..)| id.to_string()).collect(),
+        ..FindPersonResponse::default()
+    });
+    let told: Vec<_> = std::iter::once(who).chain(pages).map(Ok).collect();
+    Ok(stream::iter(told).boxed())
 }
 
 fn run(

@@ -5,7 +5,7 @@ use postroad_core::{email::Rules as Emails, erasure, record};
 use postroad_crm::content::{Error, KeyMemory, Keys, Memory, Objects, Reader};
 use postroad_journal::{Actor, sealing::Keyring};
 use postroad_proto::crm::v1::{
-    ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, ReportDeliveryRequest,
+    ClaimEmailRequest, EmailStatus, ErasePersonRequest, ErasePersonResponse, FindPersonRequest, ReportDeliveryRequest,
     ResealContentKeysRequest, SendEmailRequest, SendHeader, send_email_request,
 };
 use uuid::Uuid;
@@ -22,6 +22,38 @@ async fn erase(crm: &Crm, person: &str, dry_run: bool) -> Result<ErasePersonResp
 async fn is_erased(crm: &Crm, message: &Message) -> bool {
     let requests = futures::stream::iter(stream(message));
     crm.client.clone().promote_email(requests).await.unwrap().into_inner().erased
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_one_address_with_all_of_them() {
+    let crm = crm().await;
+    let save = async |kind: RecordKind, name: &str, addresses: &[&str]| {
+        let mut record = person(kind, name, addresses[0]);
+        record.addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        crm.save(record).await.unwrap().0.id
+    };
+    save(RecordKind::Contact, "Eve", &["Eve@x.example", "eve@home.example"]).await;
+    save(RecordKind::Lead, "Eve again", &["eve@home.example", "eve@third.example"]).await;
+    save(RecordKind::Contact, "Ben", &["ben@x.example"]).await;
+    let user = save(RecordKind::User, "Eve, the user", &["eve@x.example", "ada@contoso.example"]).await;
+    let mut first = message("<1@x.example>", 1);
+    first.header.email.as_mut().unwrap().parties[0].address = "EVE@third.example".into();
+    let (named, _) = crm.promote(stream(&first)).await.unwrap();
+    crm.promote(stream(&message("<2@x.example>", 1))).await.unwrap();
+    let find = async |wanted: &str| {
+        let request = FindPersonRequest { person: wanted.to_owned() };
+        let told = crm.client.clone().find_person(request).await.unwrap().into_inner();
+        told.try_collect::<Vec<_>>().await.unwrap()
+    };
+    let found = find(" eve@X.example ").await;
+    assert_eq!(found[0].addresses, ["eve@home.example", "eve@third.example", "eve@x.example"]);
+    let mut names: Vec<_> = found[0].records.iter().map(|record| record.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Eve", "Eve again", "Eve, the user"], "what the user has besides is the user's");
+    assert_eq!(found[1..].iter().flat_map(|more| more.email_ids.clone()).collect::<Vec<_>>(), [named]);
+    assert!(find(&user).await[0].addresses.contains(&"ada@contoso.example".to_owned()));
+    let request = FindPersonRequest { person: "nobody".into() };
+    assert_eq!(crm.client.clone().find_person(request).await.err().unwrap().code(), Code::NotFound);
 }
 
 #[tokio::test]

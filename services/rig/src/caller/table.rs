@@ -142,7 +142,7 @@ pub const fn row(rpc: Rpc) -> Rule {
             Crm::GetSettings => READ.or_roles(&[Role::Sync]),
             Crm::GetRecord => READ.or_roles(&[Role::Sync, Role::Profile]),
             Crm::GetEmail => READ.or_roles(&[Role::Sync]),
-            Crm::ListRecords | Crm::SearchEmails | Crm::ListQueueItems => READ,
+            Crm::ListRecords | Crm::SearchEmails | Crm::ListQueueItems | Crm::FindPerson => READ,
             Crm::ResendEmail | Crm::SetRegarding => OPERATE,
             // The contents of people's mail, and mail in their names.
             Crm::ReadContent => ADMINISTER.or_roles(&[Role::Sync]),

@@ -32,8 +32,8 @@ pub struct Person {
     pub addresses: BTreeSet<String>,
     /// Contacts, accounts and leads.
     pub records: Vec<Record>,
-    /// A user or queue that has one of the addresses.
-    pub insider: Option<Record>,
+    /// Users and queues that have one of the addresses.
+    pub insiders: Vec<Record>,
 }
 
 fn is_insider(record: &Record) -> bool {
@@ -131,7 +131,7 @@ impl View {
         }
         let found = ids.into_iter().filter_map(|id| self.by_id(id)).cloned();
         let (insiders, records): (Vec<_>, Vec<_>) = found.partition(is_insider);
-        Some(Person { addresses, records, insider: insiders.into_iter().next() })
+        Some(Person { addresses, records, insiders })
     }
 
     /// The activities that name an address, each with whether the address wrote it and whether it is still to be sent.
