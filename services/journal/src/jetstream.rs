@@ -37,7 +37,7 @@ pub struct Jetstream {
     accounts: Accounts,
     /// The name that the streams' names are made of.
     base: String,
-    streams: HashMap<Part, Stream>,
+    streams: HashMap<Part, batch::Batches>,
     denials: Denials,
 }
 
@@ -59,13 +59,26 @@ impl Jetstream {
                 false => open(accounts.of(*part), *part, &options).await?,
             };
             fits(*part, &options.stream, &stream.cached_info().config.subjects)?;
-            streams.insert(*part, stream);
+            let batches = batch::Batches::new(accounts.client(), accounts.api(*part), stream);
+            streams.insert(*part, batches);
         }
         Ok(Self { accounts, base: options.stream, streams, denials: options.denials })
     }
 
-    fn stream(&self, part: Part) -> Result<&Stream, Error> {
+    fn batches(&self, part: Part) -> Result<&batch::Batches, Error> {
         self.streams.get(&part).ok_or_else(|| Error::Closed { stream: part.stream(&self.base) })
+    }
+
+    fn stream(&self, part: Part) -> Result<&Stream, Error> {
+        self.batches(part).map(batch::Batches::stream)
+    }
+
+    /// Whether a commit is the last one of its subject: it was appended before.
+    async fn known(&self, part: Part, subject: &str, id: Uuid) -> Result<u64, AppendError> {
+        match self.last(part, subject).await.map_err(AppendError::Journal)? {
+            Some(last) if last.id == id => Ok(last.sequence),
+            _ => Err(AppendError::Conflict),
+        }
     }
 
     async fn last(&self, part: Part, subject: &str) -> Result<Option<Stored>, Error> {
@@ -76,18 +89,33 @@ impl Jetstream {
 /// Opens the stream of a part that is in another account: whoever may make one there has made it.
 async fn find(context: &Context, part: Part, options: &Options) -> Result<Stream, Error> {
     let name = part.stream(&options.stream);
-    context.get_stream(&name).await.map_err(|error| match error.kind() {
-        GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-            Error::Unprepared { stream: name }
+    let stream = match context.get_stream(&name).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return Err(match error.kind() {
+                GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Error::Unprepared { stream: name }
+                }
+                _ => Error::Unreachable(error.to_string()),
+            });
         }
-        _ => Error::Unreachable(error.to_string()),
-    })
+    };
+    if !is_told(&stream.cached_info().config) {
+        let remedy = "run: postroad nats prepare";
+        tracing::warn!(stream = name, remedy, "the stream tells nobody of its commits, which come a second late");
+    }
+    Ok(stream)
+}
+
+/// Whether followers are told of what is committed to a stream.
+pub fn is_told(config: &Config) -> bool {
+    config.republish.as_ref().is_some_and(|republish| *republish == republish_of(&config.name))
 }
 
 /// Opens the stream of a part, or makes it. One that exists stays as it is: an older version must not undo what a newer one has changed. Only
 /// what followers listen to is added to one that lacks it.
 async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream, Error> {
-    context.query_account().await.map_err(|error| Error::WithoutJetstream(error.to_string()))?;
+    context.query_account().await.map_err(|error| accounts::refused(&error))?;
     let wanted = wanted(part, options);
     let (name, subjects) = (wanted.name.clone(), wanted.subjects.join(", "));
     let stream = match context.get_or_create_stream(wanted.clone()).await {
@@ -102,12 +130,16 @@ async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream
         }
     };
     let found = &stream.cached_info().config;
-    if found.republish.is_some() || fits(part, &options.stream, &found.subjects).is_err() {
+    if is_told(found) || fits(part, &options.stream, &found.subjects).is_err() {
         return Ok(stream);
     }
     let config = Config { republish: wanted.republish, ..found.clone() };
     context.update_stream(config).await.map_err(|error| Error::Unreachable(error.to_string()))?;
     Ok(stream)
+}
+
+fn republish_of(stream: &str) -> Republish {
+    Republish { source: ">".to_owned(), destination: format!("{REPUBLISHED}.{stream}.>"), headers_only: false }
 }
 
 fn wanted(part: Part, options: &Options) -> Config {
@@ -167,33 +199,32 @@ impl Backend for Jetstream {
             said = denied => return Err(AppendError::Journal(Error::Denied(said))),
         };
         let error = match acknowledged {
-            Ok(acknowledged) => return Ok(acknowledged.sequence),
+            Ok(acknowledged) if !acknowledged.duplicate => return Ok(acknowledged.sequence),
+            // What has this id may be somebody else's.
+            Ok(_) => return self.known(part, subject, entry.id).await,
             Err(error) => error,
         };
         match error.kind() {
             // A retry of an append whose acknowledgement was lost is answered like this, not as a duplicate.
-            PublishErrorKind::WrongLastSequence => {
-                match self.last(part, subject).await.map_err(AppendError::Journal)? {
-                    Some(last) if last.id == entry.id => Ok(last.sequence),
-                    _ => Err(AppendError::Conflict),
-                }
-            }
+            PublishErrorKind::WrongLastSequence => self.known(part, subject, entry.id).await,
             PublishErrorKind::MaxPayloadExceeded => Err(AppendError::Journal(Error::TooLarge { size })),
             _ => Err(AppendError::Journal(Error::Unreachable(error.to_string()))),
         }
     }
 
     async fn read(&self, part: Part, subject: &str, after: u64, limit: usize) -> Result<Vec<Stored>, Error> {
-        let stream = self.stream(part)?;
-        let mut commits = Vec::new();
+        let batches = self.batches(part)?;
+        let mut commits: Vec<Stored> = Vec::new();
         let mut next = after + 1;
         while commits.len() < limit {
-            match found(stream.direct_get_next_for_subject(subject, Some(next)).await)? {
-                Some(stored) => {
-                    next = stored.sequence + 1;
-                    commits.push(stored);
-                }
-                None => break,
+            let (known, most) = (commits.len(), limit - commits.len());
+            let mut batch = batches.of(subject, next, most).await.map_err(Error::Unreachable)?;
+            while let Some(message) = batch.next().await.map_err(Error::Unreachable)? {
+                next = message.sequence + 1;
+                commits.push(stored(message));
+            }
+            if commits.len() == known {
+                break;
             }
         }
         Ok(commits)
@@ -211,20 +242,19 @@ impl Backend for Jetstream {
     }
 
     async fn at(&self, part: Part, sequence: u64) -> Result<Option<Stored>, Error> {
-        found(self.stream(part)?.direct_get(sequence).await)
+        let mut batch = self.batches(part)?.at(sequence).await.map_err(Error::Unreachable)?;
+        let found = batch.next().await.map_err(Error::Unreachable)?;
+        Ok(found.filter(|message| message.sequence == sequence).map(stored))
     }
 
     async fn extent(&self, part: Part) -> Result<Extent, Error> {
-        let info = self.stream(part)?.get_info().await.map_err(|error| Error::Unreachable(error.to_string()))?;
-        Ok(Extent { created: info.created.unix_timestamp_nanos(), last: info.state.last_sequence })
+        let batch::Reach { created, last } = self.batches(part)?.reach().await.map_err(Error::Unreachable)?;
+        Ok(Extent { created, last })
     }
 
     fn follow(&self, wanted: Wanted) -> BoxStream<'static, Update> {
-        match self.stream(wanted.part) {
-            Ok(stream) => {
-                let api = self.accounts.api(wanted.part);
-                follower::follow(batch::Batches::new(self.accounts.client(), api, stream.clone()), wanted)
-            }
+        match self.batches(wanted.part) {
+            Ok(batches) => follower::follow(batches.clone(), wanted),
             Err(error) => {
                 tracing::error!(%error, follower = wanted.follower, "a part of the journal cannot be followed");
                 futures::stream::empty().boxed()
@@ -244,25 +274,18 @@ pub fn check(client: &async_nats::Client) -> Result<(), Error> {
 
 fn found(answer: Result<StreamMessage, jetstream::stream::DirectGetError>) -> Result<Option<Stored>, Error> {
     match answer {
-        Ok(message) => Ok(Some(Stored {
-            subject: message.subject.to_string(),
-            sequence: message.sequence,
-            id: id_of(Some(&message.headers)),
-            actor: actor_of(Some(&message.headers)),
-            payload: message.payload,
-            trace: None,
-        })),
+        Ok(message) => Ok(Some(stored(message))),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::Unreachable(error.to_string())),
     }
 }
 
-fn id_of(headers: Option<&async_nats::HeaderMap>) -> Uuid {
-    headers.and_then(|headers| headers.get(ID)).and_then(|id| Uuid::parse_str(id.as_str()).ok()).unwrap_or_default()
-}
-
-fn actor_of(headers: Option<&async_nats::HeaderMap>) -> String {
-    headers.and_then(|headers| headers.get(ACTOR)).map(|actor| actor.as_str().to_owned()).unwrap_or_default()
+/// A commit, without the trace that it belongs to.
+fn stored(message: StreamMessage) -> Stored {
+    let StreamMessage { subject, sequence, headers, payload, .. } = message;
+    let id = headers.get(ID).and_then(|id| Uuid::parse_str(id.as_str()).ok()).unwrap_or_default();
+    let actor = headers.get(ACTOR).map(|actor| actor.as_str().to_owned()).unwrap_or_default();
+    Stored { subject: subject.to_string(), sequence, id, actor, payload, trace: None }
 }
 
 fn parse_version(version: &str) -> Option<(u32, u32)> {

@@ -162,7 +162,7 @@ async fn open(
         num_replicas: replicas,
         ..kv::Config::default()
     };
-    // A role may not be allowed to change a bucket, and need not.
+    // One that is as it has to be is not changed.
     let found = context.get_key_value(bucket).await.ok();
     let fits = |bucket: &kv::Store| bucket.stream.cached_info().config.max_age == max_age;
     match found.filter(fits) {

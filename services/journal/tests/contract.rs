@@ -370,6 +370,32 @@ async fn a_commit_that_is_deleted_at_the_end_is_not_waited_for() {
     assert_eq!(sequence(next(&mut follower).await), last);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_is_not_followed_as_if_it_were_the_same() {
+    let nats = Nats::start(stage::nats::Options::default()).await.unwrap();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let options = Options { stream: "ANEW".to_owned(), ..Options::default() };
+    let journal = Journal::connect(&client, options).await.unwrap();
+    let mut follower = journal.follow(&[Kind::Record]);
+    for number in 0..3 {
+        save(&journal, ADA, &format!("Ada {number}")).await;
+    }
+    let mut seen = 0;
+    while seen < 3 {
+        seen += u64::from(matches!(next(&mut follower).await, Followed::Record(..)));
+    }
+    let jetstream = async_nats::jetstream::new(client);
+    let config = jetstream.get_stream("ANEW_CRM").await.unwrap().cached_info().config.clone();
+    jetstream.delete_stream("ANEW_CRM").await.unwrap();
+    jetstream.create_stream(config).await.unwrap();
+    for number in 0..5 {
+        save(&journal, BEN, &format!("Ben {number}")).await;
+    }
+    let interrupted = postroad_metric::journal::JOURNAL.interrupted.with_label_values(&["record", "ANEW_CRM"]);
+    let told = eventually(PATIENCE, || async { (interrupted.get() == 1).then_some(()) });
+    told.await.expect("nobody is told that the role has to be restarted");
+}
+
 fn sequence(followed: Followed) -> u64 {
     match followed {
         Followed::Record(_, commit) => commit.sequence,

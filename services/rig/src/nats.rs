@@ -66,6 +66,13 @@ pub async fn connect(config: &Nats, label: &str, denials: Denials) -> Result<Cli
         .map_err(|error| refused(config, &error))
 }
 
+/// The account that a connection is in, as the server says; `None` where it does not.
+pub async fn account(client: &Client) -> Option<String> {
+    let answer = client.request("$SYS.REQ.USER.INFO", bytes::Bytes::new()).await.ok()?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer.payload).ok()?;
+    Some(answer.pointer("/data/account")?.as_str()?.to_owned())
+}
+
 /// Whom a configuration connects as, if it is a user of the permission table.
 pub fn label(config: &Nats) -> Option<String> {
     let user = user(config)?;

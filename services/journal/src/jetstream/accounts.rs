@@ -2,7 +2,10 @@
 
 use async_nats::{
     Client,
-    jetstream::{Context, ContextBuilder, context::AccountErrorKind},
+    jetstream::{
+        Context, ContextBuilder, ErrorCode,
+        context::{AccountError, AccountErrorKind},
+    },
 };
 
 use crate::{Error, Part};
@@ -11,6 +14,9 @@ use crate::{Error, Part};
 pub const SHARED_API: &str = "postroad.api";
 /// JetStream's API of one's own account.
 const API: &str = "$JS.API";
+
+/// What NATS says of an account or a server in which it is not enabled.
+const OFF: [ErrorCode; 2] = [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT];
 
 /// The accounts that the parts of the journal are in, seen from one connection; a cheap clone.
 #[derive(Clone)]
@@ -31,10 +37,7 @@ impl Accounts {
             Ok(_) => Some(shared),
             // Nobody listens there: nothing is imported.
             Err(error) if error.kind() == AccountErrorKind::JetStreamUnavailable => None,
-            Err(error) if matches!(error.kind(), AccountErrorKind::JetStream(_)) => {
-                return Err(Error::WithoutJetstream(error.to_string()));
-            }
-            Err(error) => return Err(Error::Unreachable(error.to_string())),
+            Err(error) => return Err(refused(&error)),
         };
         Ok(Self { own, shared })
     }
@@ -63,4 +66,14 @@ impl Accounts {
     pub fn api(&self, part: Part) -> &'static str {
         if self.is_elsewhere(part) { SHARED_API } else { API }
     }
+}
+
+/// Why an account does not say what it has.
+pub fn refused(error: &AccountError) -> Error {
+    let is_off = match error.kind() {
+        AccountErrorKind::JetStreamUnavailable => true,
+        AccountErrorKind::JetStream(said) => OFF.contains(&said.error_code()),
+        AccountErrorKind::TimedOut | AccountErrorKind::Other => false,
+    };
+    if is_off { Error::WithoutJetstream(error.to_string()) } else { Error::Unreachable(error.to_string()) }
 }

@@ -22,6 +22,7 @@ const BEFORE: &str = "Nats-Last-Sequence";
 const END: u16 = 204;
 
 /// Reads a stream.
+#[derive(Clone)]
 pub struct Batches {
     client: Client,
     /// What requests about the stream begin with.
@@ -37,11 +38,25 @@ pub struct Batch {
     before: u64,
 }
 
+/// What a stream is now, as its leader says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// When it was made.
+    pub created: i128,
+    /// Its last sequence.
+    pub last: u64,
+}
+
 impl Batches {
     /// Of this stream.
     pub fn new(client: Client, api: &'static str, stream: Stream) -> Self {
         let name = stream.cached_info().config.name.clone();
         Self { client, api, stream, name }
+    }
+
+    /// The stream.
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// The stream's name.
@@ -57,10 +72,11 @@ impl Batches {
     /// How far the stream goes. The leader says it.
     ///
     /// # Errors
-    /// It does not answer.
-    pub async fn last(&self) -> Result<u64, String> {
-        let info = self.stream.get_info().await.map_err(|error| error.to_string())?;
-        Ok(info.state.last_sequence)
+    /// It does not answer in time.
+    pub async fn reach(&self) -> Result<Reach, String> {
+        let info = tokio::time::timeout(PATIENCE, self.stream.get_info()).await;
+        let info = info.map_err(|_| "the stream's leader does not answer")?.map_err(|error| error.to_string())?;
+        Ok(Reach { created: info.created.unix_timestamp_nanos(), last: info.state.last_sequence })
     }
 
     /// Whether nothing is left in a stretch of the stream. The leader says it: a replica that answers that it has nothing there may not
@@ -80,11 +96,33 @@ impl Batches {
     /// # Errors
     /// The connection is closed.
     pub async fn from(&self, sequence: u64) -> Result<Batch, String> {
+        self.ask(&json!({ "seq": sequence, "batch": MESSAGES, "max_bytes": BYTES })).await
+    }
+
+    /// Asks for at most so many messages of a subject from a sequence on. There may be more of them than come.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub async fn of(&self, subject: &str, sequence: u64, most: usize) -> Result<Batch, String> {
+        let most = most.min(MESSAGES);
+        self.ask(&json!({ "seq": sequence, "next_by_subj": subject, "batch": most, "max_bytes": BYTES })).await
+    }
+
+    /// Asks for the message at a sequence; what comes may be the next one.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub async fn at(&self, sequence: u64) -> Result<Batch, String> {
+        self.ask(&json!({ "seq": sequence, "batch": 1 })).await
+    }
+
+    /// Each request has an inbox of its own: where the answer comes from another account, NATS keeps the way to an inbox until nobody
+    /// listens there any more.
+    async fn ask(&self, request: &serde_json::Value) -> Result<Batch, String> {
         let inbox = self.client.new_inbox();
         let answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-        let request = json!({ "seq": sequence, "batch": MESSAGES, "max_bytes": BYTES }).to_string();
         let subject = format!("{}.DIRECT.GET.{}", self.api, self.name);
-        let asked = self.client.publish_with_reply(subject, inbox, request.into()).await;
+        let asked = self.client.publish_with_reply(subject, inbox, request.to_string().into()).await;
         asked.map_err(|error| error.to_string())?;
         Ok(Batch { answers, before: 0 })
     }
@@ -115,7 +153,8 @@ impl Batch {
 
 /// Each message of a batch, and its end, says which one was before.
 fn follows(before: u64, headers: Option<&HeaderMap>) -> Result<(), String> {
-    let said = headers.and_then(|headers| headers.get(BEFORE)).and_then(|said| said.as_str().parse::<u64>().ok());
+    // The server's own header is the last one; whoever published the message may have written others.
+    let said = headers.and_then(|headers| headers.get_last(BEFORE)).and_then(|said| said.as_str().parse::<u64>().ok());
     match said == Some(before) {
         true => Ok(()),
         false => Err(format!("a message after {before} was lost on its way")),
@@ -134,6 +173,9 @@ mod tests {
             headers
         };
         assert!(follows(0, Some(&headers("0"))).is_ok() && follows(7, Some(&headers("7"))).is_ok());
+        let mut forged = headers("9");
+        forged.append(BEFORE, "7");
+        assert!(follows(7, Some(&forged)).is_ok(), "what the server says counts");
         for (before, said) in [(7, Some(headers("9"))), (7, Some(headers("x"))), (7, None)] {
             assert!(follows(before, said.as_ref()).is_err(), "{said:?}");
         }

@@ -1,14 +1,21 @@
 //! Following a stream: what was there by batches, then what is republished as it is stored. That comes as any message of NATS does, without a
 //! promise; but each has its place in the stream, so that a missing one is noticed by the next one, or by the look that is taken now and then.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Subscriber, jetstream::message::StreamMessage};
 use futures::{StreamExt as _, stream::BoxStream};
 use postroad_metric::{IntGauge, journal::JOURNAL};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use super::{REPUBLISHED, actor_of, batch::Batches, id_of};
+use super::{
+    REPUBLISHED,
+    batch::{Batches, Reach},
+    stored,
+};
 use crate::{
     backend::{Stored, Update, Wanted},
     trace,
@@ -18,8 +25,10 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(250);
 /// How many of these looks apart it asks how far the stream goes.
 const ASK: u32 = 4;
-/// How long what is known to exist is waited for where a replica does not have it yet.
-const LAG: Duration = Duration::from_millis(50);
+/// How often in a row that may not be answered, while commits may still come.
+const UNANSWERED: u32 = 2;
+/// How long what is known to exist is waited for where a replica does not have it yet, at first and in all.
+const LAG: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// Follows what is wanted of a stream.
 #[expect(clippy::disallowed_methods, reason = "the task ends when nobody follows any more, and never fails")]
@@ -29,7 +38,7 @@ pub fn follow(batches: Batches, wanted: Wanted) -> BoxStream<'static, Update> {
     let pending = JOURNAL.pending.with_label_values(&labels);
     let interrupted = JOURNAL.interrupted.with_label_values(&labels);
     let next = wanted.after + 1;
-    let view = View { wanted, updates, next, last: 0, told: false, pending };
+    let view = View { wanted, updates, next, created: None, last: 0, told: false, pending };
     let mut follower = Follower { batches, view, interrupted };
     tokio::spawn(async move {
         let mut pause = Duration::from_millis(50);
@@ -69,6 +78,8 @@ struct View {
     updates: mpsc::Sender<Update>,
     /// The first sequence that it does not have.
     next: u64,
+    /// When the stream was made that it follows.
+    created: Option<i128>,
     /// How far the stream is known to go.
     last: u64,
     told: bool,
@@ -80,14 +91,17 @@ impl Follower {
     async fn run(&mut self) -> Result<(), String> {
         let statistics = self.batches.client().statistics();
         let connects = statistics.connects.load(Ordering::Relaxed);
-        // First, so that what is stored while the rest is read waits here.
+        self.look().await?;
+        self.interrupted.set(0);
+        // What there is much of before anything is listened to, and would wait.
+        self.reach(self.view.last).await?;
         let mut commits = self.listen().await?;
         self.look().await?;
         self.reach(self.view.last).await?;
         self.view.tell().await;
-        self.interrupted.set(0);
         let mut look = tokio::time::interval(LOOK);
-        let (mut looks, mut seen) = (0, self.view.next);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut looks, mut unanswered, mut seen) = (0, 0, self.view.next);
         loop {
             let message = tokio::select! {
                 () = self.view.updates.closed() => return Ok(()),
@@ -99,7 +113,11 @@ impl Follower {
                     self.view.note();
                     looks += 1;
                     if looks % ASK == 0 {
-                        self.look().await?;
+                        unanswered = match self.batches.reach().await {
+                            Ok(reach) => self.view.looked(reach).map(|()| 0)?,
+                            Err(error) if unanswered >= UNANSWERED => return Err(error),
+                            Err(_) => unanswered + 1,
+                        };
                         // While commits come, they tell by themselves what is missing.
                         if self.view.next == seen {
                             self.reach(self.view.last).await?;
@@ -124,13 +142,12 @@ impl Follower {
     }
 
     async fn look(&mut self) -> Result<(), String> {
-        self.view.last = self.view.last.max(self.batches.last().await?);
-        self.view.note();
-        Ok(())
+        self.view.looked(self.batches.reach().await?)
     }
 
     /// Reads up to a sequence that is known to have existed.
     async fn reach(&mut self, target: u64) -> Result<(), String> {
+        let mut lag: Option<(Instant, Duration)> = None;
         while self.view.next <= target && !self.view.updates.is_closed() {
             let from = self.view.next;
             let mut batch = self.batches.from(from).await?;
@@ -140,12 +157,17 @@ impl Follower {
                 }
             }
             if self.view.next > from {
-                continue;
-            }
-            if self.batches.is_deleted(from, target).await? {
+                lag = None;
+                self.look().await?;
+            } else if self.batches.is_deleted(from, target).await? {
                 self.view.next = target + 1;
             } else {
-                tokio::time::sleep(LAG).await;
+                let (since, pause) = lag.unwrap_or_else(|| (tokio::time::Instant::now().into_std(), LAG.0));
+                if since.elapsed() >= LAG.1 {
+                    return Err(format!("the message {from} is in the stream, and no server gives it"));
+                }
+                tokio::time::sleep(pause).await;
+                lag = Some((since, pause * 2));
             }
         }
         Ok(())
@@ -153,6 +175,27 @@ impl Follower {
 }
 
 impl View {
+    /// Takes over how far the stream goes. One that was set back or made anew holds other commits than those that were given, which a view
+    /// cannot take back.
+    fn looked(&mut self, reach: Reach) -> Result<(), String> {
+        let Reach { created, last } = reach;
+        if *self.created.get_or_insert(created) != created {
+            return Err(
+                "the stream was made anew: the role has to be restarted, as it has what is no longer there".to_owned()
+            );
+        }
+        if last + 1 < self.next {
+            let next = self.next;
+            return Err(format!(
+                "the stream ends at {last}, and was followed to {}: it was set back, and the role has to be restarted",
+                next - 1
+            ));
+        }
+        self.last = last;
+        self.note();
+        Ok(())
+    }
+
     /// Gives a commit, unless it was given already; gives whether anybody listens.
     async fn give(&mut self, message: StreamMessage) -> bool {
         if message.sequence < self.next {
@@ -164,15 +207,9 @@ impl View {
         if !self.wanted.has(&message.subject) {
             return true;
         }
-        let stored = Stored {
-            subject: message.subject.to_string(),
-            sequence: message.sequence,
-            id: id_of(Some(&message.headers)),
-            actor: actor_of(Some(&message.headers)),
-            // What existed before belongs to nothing that happens now.
-            trace: if self.told { trace::parent(Some(&message.headers)) } else { None },
-            payload: message.payload,
-        };
+        // What existed before belongs to nothing that happens now.
+        let trace = if self.told { trace::parent(Some(&message.headers)) } else { None };
+        let stored = Stored { trace, ..stored(message) };
         self.updates.send(Update::Stored(stored)).await.is_ok()
     }
 

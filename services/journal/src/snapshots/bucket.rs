@@ -37,7 +37,7 @@ impl Bucket {
                 }
                 match self.context.create_object_store(config).await {
                     Ok(store) => Ok(store),
-                    // Another role may have been faster.
+                    // Another worker may have been faster.
                     Err(error) => match self.context.get_object_store("snapshot").await {
                         Ok(store) => Ok(store),
                         Err(_) => Err(unreachable(error)),

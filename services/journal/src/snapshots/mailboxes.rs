@@ -1,4 +1,4 @@
-//! The snapshot of all mailboxes and profiles: written by sync, read by every role that has a directory of them.
+//! The snapshot of all mailboxes and profiles: written and read by sync.
 
 use futures::Stream;
 use postroad_core::{mailbox, profile};

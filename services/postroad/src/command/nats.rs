@@ -1,6 +1,6 @@
 //! `postroad nats`: the accounts, who may do what in them, and what has to be made there.
 
-use async_nats::jetstream;
+use async_nats::jetstream::{self, ErrorCode, context::GetStreamErrorKind};
 use clap::{Args, Subcommand};
 use postroad_journal::{Denials, Journal, Part};
 use postroad_rig::{
@@ -84,8 +84,7 @@ impl Command {
 
 async fn prepare(config: &Config, denials: Denials) -> Result<(), Error> {
     let client = nats::connect(&config.nats, permission::PREPARE, denials.clone()).await?;
-    // With a credentials file, the certificate does not say who it is.
-    if config.nats.credentials_file.is_none() && nats::label(&config.nats).as_deref() == Some(permission::PREPARE) {
+    if nats::account(&client).await.as_deref() == Some(permission::SHARED) {
         misplaced(&client, config).await?;
     }
     Ok(Journal::prepare(&client, config.nats.journal(Part::ALL, denials)).await?)
@@ -95,14 +94,20 @@ async fn prepare(config: &Config, denials: Denials) -> Result<(), Error> {
 /// accounts. A role would begin without it.
 async fn misplaced(client: &async_nats::Client, config: &Config) -> Result<(), Error> {
     let context = jetstream::new(client.clone());
-    for part in Part::ALL.into_iter().filter(|part| !part.is_shared()) {
-        let stream = part.stream(&config.nats.stream);
-        if let Ok(found) = context.get_stream(&stream).await {
-            let commits = found.cached_info().state.messages;
-            let why = format!(
-                "its {commits} commits are in the account of the user prepare, and its role looks for them in one of its own"
-            );
-            return Err(postroad_journal::Error::Layout { stream, why }.into());
+    for stream in permission::missed(&config.nats.stream) {
+        match context.get_stream(&stream).await {
+            Ok(found) => {
+                let messages = found.cached_info().state.messages;
+                let why = format!(
+                    "its {messages} messages are in the account {}, and its role looks for them in one of its own",
+                    permission::SHARED
+                );
+                return Err(postroad_journal::Error::Layout { stream, why }.into());
+            }
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+                _ => return Err(postroad_journal::Error::Unreachable(format!("{stream}: {error}")).into()),
+            },
         }
     }
     Ok(())

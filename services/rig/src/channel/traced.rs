@@ -38,9 +38,8 @@ impl Service<http::Request<Body>> for Traced {
             rpc.service = service,
             rpc.method = method,
         );
-        if !span.is_disabled() {
-            span.in_scope(|| trace::write(request.headers_mut()));
-        }
+        // Where the call itself is no span, the trace is that of who calls.
+        span.in_scope(|| trace::write(request.headers_mut()));
         let call = span.in_scope(|| self.0.call(request));
         call.instrument(span)
     }

@@ -14,7 +14,7 @@ use crate::{Role, peer};
 mod account;
 mod conf;
 
-pub use account::{Account, Export, Import, Offer, accounts};
+pub use account::{Account, Export, Import, Offer, SHARED, accounts};
 pub use conf::conf;
 
 /// A user of NATS, and the subjects that it may use. Everything else is denied.
@@ -88,7 +88,7 @@ fn subjects(role: Role, stream: &str, shared: &str) -> (Vec<String>, Vec<String>
     for part in parts(role) {
         let name = part.stream(stream);
         let api = if part.is_shared() { shared } else { API };
-        publish.extend(reading(api, &name));
+        publish.extend(reading(api, &name, commits_to(role, part)));
         if !part.is_shared() {
             publish.extend(making(&name));
         }
@@ -102,7 +102,8 @@ fn subjects(role: Role, stream: &str, shared: &str) -> (Vec<String>, Vec<String>
         publish.push(format!("$KV.{bucket}.>"));
     }
     for store in owned(&STORES, role) {
-        publish.extend(storing(&format!("OBJ_{store}")));
+        let changing = format!("{API}.STREAM.UPDATE.OBJ_{store}");
+        publish.extend(storing(&format!("OBJ_{store}")).filter(|subject| *subject != changing));
         // The pieces of an object that another one replaces.
         publish.push(format!("{API}.STREAM.PURGE.OBJ_{store}"));
         publish.push(format!("$O.{store}.>"));
@@ -119,6 +120,7 @@ fn subjects(role: Role, stream: &str, shared: &str) -> (Vec<String>, Vec<String>
         publish.push(format!("{}.>", inbox(role.name())));
         subscribe.extend(WORKERS.map(str::to_owned));
     }
+    // Who makes a stream or bucket looks whether there is JetStream.
     if publish.iter().any(|subject| subject.starts_with(API)) {
         publish.push(format!("{API}.INFO"));
     }
@@ -130,8 +132,7 @@ fn subjects(role: Role, stream: &str, shared: &str) -> (Vec<String>, Vec<String>
 /// Every role in one process and one account, and what makes the streams there.
 fn all(stream: &str) -> User {
     let prepare = prepare(stream);
-    // Whether the streams are elsewhere is asked of every account.
-    let mut publish = vec![format!("{SHARED_API}.INFO")];
+    let mut publish = Vec::new();
     let mut subscribe = vec![format!("{}.>", inbox(ALL)), format!("{}.>", inbox(Role::Locator.name()))];
     publish.extend(prepare.publish);
     for bucket in LOCATIONS {
@@ -152,16 +153,17 @@ fn all(stream: &str) -> User {
 
 /// Who makes the streams that roles share, in the account that they are in.
 fn prepare(stream: &str) -> User {
-    let mut publish = vec![format!("{API}.INFO")];
-    for part in Part::ALL {
-        let name = part.stream(stream);
-        match part.is_shared() {
-            true => publish.extend(making(&name)),
-            // Whether it is in this account, where no role looks for it.
-            false => publish.push(format!("{API}.STREAM.INFO.{name}")),
-        }
-    }
+    let mut publish = vec![format!("{API}.INFO"), format!("{SHARED_API}.INFO"), "$SYS.REQ.USER.INFO".to_owned()];
+    publish.extend(Part::ALL.into_iter().filter(|part| part.is_shared()).flat_map(|part| making(&part.stream(stream))));
+    publish.extend(missed(stream).map(|stream| format!("{API}.STREAM.INFO.{stream}")));
     User { user: format!("{PREPARE}.{}", peer::DOMAIN), publish, subscribe: vec![format!("{}.>", inbox(PREPARE))] }
+}
+
+/// The streams that a role would miss if they were in the account that roles share; all others it makes anew.
+pub fn missed(stream: &str) -> impl Iterator<Item = String> {
+    let parts =
+        Part::ALL.into_iter().filter(|part| !part.is_shared()).map(|part| part.stream(stream)).collect::<Vec<_>>();
+    parts.into_iter().chain([format!("KV_{KEYS}"), "OBJ_content".to_owned()])
 }
 
 /// The roles that need anything of each other.
@@ -171,6 +173,11 @@ fn sharing() -> impl Iterator<Item = Role> {
 
 fn owned<T: Copy>(table: &'static [(Role, &'static [T])], role: Role) -> impl Iterator<Item = T> {
     table.iter().filter(move |(owner, _)| *owner == role).flat_map(|(_, names)| names.iter().copied())
+}
+
+/// Whether a role commits to a part: it looks for the last commit of an aggregate then.
+fn commits_to(role: Role, part: Part) -> bool {
+    part.kinds().any(|kind| owned(&COMMITS, role).any(|own| own == kind.token()))
 }
 
 /// Names are looked up, and followed by nobody.
@@ -187,10 +194,11 @@ fn republished(stream: &str) -> String {
     format!("{REPUBLISHED}.{stream}.>")
 }
 
-/// Reading a part of the journal: message by message and by batches. There are no consumers: whoever makes one says where it delivers.
-fn reading(api: &str, stream: &str) -> [String; 3] {
+/// Reading a part of the journal: by batches, and the last message of a subject. There are no consumers: whoever makes one says where it delivers.
+fn reading(api: &str, stream: &str, is_last_wanted: bool) -> impl Iterator<Item = String> + use<> {
     let get = format!("{api}.DIRECT.GET.{stream}");
-    [format!("{api}.STREAM.INFO.{stream}"), format!("{get}.>"), get]
+    let last = is_last_wanted.then(|| format!("{get}.>"));
+    [format!("{api}.STREAM.INFO.{stream}"), get].into_iter().chain(last)
 }
 
 /// Making a stream, and changing it.
@@ -206,11 +214,10 @@ fn storing(stream: &str) -> impl Iterator<Item = String> {
         api("CONSUMER.CREATE"),
         format!("{}.>", api("CONSUMER.CREATE")),
         format!("{}.*", api("CONSUMER.INFO")),
-        format!("{}.*", api("CONSUMER.MSG.NEXT")),
         format!("{}.*", api("CONSUMER.DELETE")),
         format!("$JS.FC.{stream}.>"),
     ];
-    consumers.into_iter().chain(reading(API, stream)).chain(making(stream))
+    consumers.into_iter().chain(reading(API, stream, true)).chain(making(stream))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use mockex::{Fault, FaultKind, Region, ServerVersion, Streaming};
+use postroad_proto::crm::v1::{GetSettingsRequest, crm_service_client::CrmServiceClient};
 use stage::{Collector, collector::Span, eventually};
 use system::{
     Options, Role,
@@ -19,10 +20,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Only notifications bring anything; every role sends its traces and tells its figures.
 async fn scene(collector: &Collector) -> Scene {
+    seen_by(Some(collector.port())).await
+}
+
+async fn seen_by(traces: Option<u16>) -> Scene {
     let streaming = Streaming { back_ends: 3, ..Streaming::default() };
     let region = Region::new("europe", ServerVersion::Exchange2016, [ADA, BO]);
     let organization = mockex::Options { streaming, ..mockex::Options::contoso(vec![region]) };
-    let traces = Some(collector.port());
     let options = Options { poll: HOUR, idle_poll: HOUR, figures: true, traces, ..Options::default() };
     let scene = Scene::open(organization, options).await.unwrap();
     scene.enable(&[ADA, BO]).await.unwrap();
@@ -130,6 +134,35 @@ async fn a_failing_exchange_shows_in_one_trace_and_in_the_log_with_its_id() {
     };
     let line = eventually(DEADLINE, told).await.expect("no line of the log names the trace");
     assert_eq!((&line["level"], line["span_id"].as_str().unwrap().len()), (&"WARN".into(), 16), "{line}");
+}
+
+/// Lines of several roles can be told to belong together: a call has the trace of who calls, and what a role begins has one of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_ids_of_traces_that_nobody_takes() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let scene = seen_by(None).await;
+    let line = |is_wanted: fn(&serde_json::Value) -> bool| {
+        let deployment = &scene.deployment;
+        let told = move || async move {
+            let log = deployment.logs().unwrap();
+            log.lines().filter_map(|line| serde_json::from_str(line).ok()).find(is_wanted)
+        };
+        eventually(DEADLINE, told)
+    };
+    let channel = tonic::transport::Endpoint::new(format!("http://127.0.0.1:{}", scene.deployment.port(Role::Crm)));
+    let mut stranger = CrmServiceClient::new(channel.unwrap().connect_lazy());
+    let mut request = tonic::Request::new(GetSettingsRequest::default());
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-b7ad6b7169203331-00").parse().unwrap());
+    assert!(stranger.get_settings(request).await.is_err());
+    let denied = line(|line| line["target"] == "audit" && line["trace_id"].is_string()).await.expect("no denial");
+    assert_eq!(denied["trace_id"], TRACE, "{denied}");
+
+    let kind = FaultKind::SoapFault { code: "ErrorMailboxStoreUnavailable".to_owned() };
+    scene.deployment.exchange.set_fault(Fault::new(kind).operation("GetItem"));
+    scene.deliver("broken", 1, BO).unwrap();
+    let failed = line(|line| line["fields"]["fault"].is_string() && line["target"] != "audit").await;
+    let failed = failed.expect("no line tells the fault");
+    assert_eq!(failed["trace_id"].as_str().map(str::len), Some(32), "{failed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,9 @@ use crate::failure::Failure;
 /// All checks of NATS, of which the later ones need the earlier ones; and the journal, if there is one.
 pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
     let nats = &config.nats;
-    let client = match connect(nats).await {
+    let denials = Denials::default();
+    let denied = denials.any();
+    let client = match connect(nats, denials.clone()).await {
         Ok(client) => client,
         Err(check) => return (vec![check], None),
     };
@@ -24,7 +26,14 @@ pub async fn check(config: &Config) -> (Vec<Check>, Option<Journal>) {
     checks.extend(exposure(config));
     let parts = parts(nats);
     let mut opened = None;
-    let accounts = match patiently(Accounts::find(&client)).await {
+    let accounts = tokio::select! {
+        accounts = patiently(Accounts::find(&client)) => accounts,
+        said = denied => {
+            checks.push(Check::fault("jetstream", Code::NatsDenied, said));
+            return (checks, None);
+        }
+    };
+    let accounts = match accounts {
         Some(Ok(accounts)) => accounts,
         Some(Err(error)) => {
             let report = error.report();
@@ -66,7 +75,7 @@ fn exposure(config: &Config) -> Option<Check> {
     config.exposed_nats().map(|(found, remedy)| Check::warning("nats encryption", found, remedy))
 }
 
-async fn connect(nats: &Nats) -> Result<Client, Check> {
+async fn connect(nats: &Nats, denials: Denials) -> Result<Client, Check> {
     // The same user as the role whose configuration this is, or one of its own.
     let label = postroad_rig::nats::label(nats).unwrap_or_else(|| "doctor".to_owned());
     let advised = |check: Check| {
@@ -76,7 +85,7 @@ async fn connect(nats: &Nats) -> Result<Client, Check> {
         Check { remedy: Some(remedy.to_owned()), ..check }
     };
     // Several addresses may be tried, each for as long.
-    let connects = postroad_rig::nats::connect(nats, &label, Denials::default());
+    let connects = postroad_rig::nats::connect(nats, &label, denials);
     match tokio::time::timeout(PATIENCE * 4, connects).await.ok() {
         Some(Ok(client)) => Ok(client),
         Some(Err(error)) => {
@@ -102,7 +111,7 @@ fn parts(nats: &Nats) -> Vec<Part> {
 
 /// What is to be said about the streams, and whether they exist and are what they have to be.
 async fn journal(accounts: &Accounts, nats: &Nats, parts: &[Part]) -> (Check, bool) {
-    let (mut found, mut missing, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut found, mut missing, mut others, mut is_told) = (Vec::new(), Vec::new(), Vec::new(), true);
     for part in parts {
         let name = part.stream(&nats.stream);
         match patiently(accounts.of(*part).get_stream(&name)).await {
@@ -112,6 +121,7 @@ async fn journal(accounts: &Accounts, nats: &Nats, parts: &[Part]) -> (Check, bo
                     let report = error.report();
                     return (Check::fault("journal", report.code, report.detail), false);
                 }
+                is_told &= postroad_journal::is_told(&info.config);
                 if info.config.num_replicas != nats.replicas {
                     others.push((name.clone(), info.config.num_replicas));
                 }
@@ -130,6 +140,11 @@ async fn journal(accounts: &Accounts, nats: &Nats, parts: &[Part]) -> (Check, bo
         return (Check::warning("journal", format!("there is no stream {} yet", missing.join(", ")), remedy), false);
     }
     let (found, wanted) = (found.join(", "), nats.replicas);
+    if !is_told {
+        let found = format!("{found}; not all tell of their commits, so that roles learn of them a second late");
+        // A stream that is opened is changed, and the doctor changes nothing.
+        return (Check::warning("journal", found, "run: postroad nats prepare; and restart the roles"), false);
+    }
     let Some((name, _)) = others.first() else {
         return (Check::well("journal", format!("{found}; {wanted} replicas")), true);
     };

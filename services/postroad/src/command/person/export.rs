@@ -30,8 +30,16 @@ pub async fn run(session: &mut Session, person: &str, out: &Path) -> Result<Exit
     fs::DirBuilder::new().mode(0o700).create(out).map_err(refused)?;
     let mut told = Vec::new();
     for id in &email_ids {
-        if let Some(email) = email(session, id).await? {
-            told.push(one(session, out, &email).await?);
+        let Some(found) = email(session, id).await? else { continue };
+        match one(session, out, &found).await {
+            Ok(one) => told.push(one),
+            // Of what was erased meanwhile nothing may stay.
+            Err(_) if email(session, id).await?.is_none() => {
+                for (name, _) in parts(&found) {
+                    let _ = fs::remove_file(out.join(name));
+                }
+            }
+            Err(failure) => return Err(failure),
         }
     }
     let emails = told.len();

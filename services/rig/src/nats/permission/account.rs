@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use postroad_journal::{Kind, SHARED_API};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::{API, COMMITS, User, all, commits, is_followed, of, owned, parts, prepare, reading, republished, sharing};
+use super::{
+    API, COMMITS, User, all, commits, commits_to, is_followed, of, owned, parts, prepare, reading, republished, sharing,
+};
 use crate::Role;
 
 /// The account of the streams that roles share. Nobody is in it but who makes them.
-const SHARED: &str = "POSTROAD";
+pub const SHARED: &str = "POSTROAD";
 
 /// A NATS account. Accounts see nothing of each other but what one exports and the other imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,9 +104,9 @@ fn imports(role: Role, stream: &str) -> Vec<Import> {
     let mut imports = Vec::new();
     for part in parts(role).filter(|part| part.is_shared()) {
         let name = part.stream(stream);
-        for subject in reading(API, &name) {
+        for subject in reading(API, &name, commits_to(role, part)) {
             // A batch is answered message by message.
-            let is_batch = is_followed(part) && subject.ends_with(&format!("DIRECT.GET.{name}"));
+            let is_batch = subject.ends_with(&format!("DIRECT.GET.{name}"));
             imports.push(import(if is_batch { Offer::ServiceOfStream } else { Offer::Service }, subject));
         }
         if is_followed(part) {
