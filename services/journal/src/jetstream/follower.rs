@@ -1,15 +1,19 @@
 //! Following a stream: what was there by batches, then what is republished as it is stored. That comes as any message of NATS does, without a
 //! promise; but each has its place in the stream, so that a missing one is noticed by the next one, or by the look that is taken now and then.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_nats::{Subscriber, jetstream::message::StreamMessage};
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, Fuse, FusedFuture as _},
+    stream::BoxStream,
+};
 use postroad_metric::{IntGauge, journal::JOURNAL};
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{
     REPUBLISHED,
@@ -27,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const ASK: u32 = 4;
 /// How often in a row that may not be answered, while commits may still come.
 const UNANSWERED: u32 = 2;
+/// How long the leader may lack what a replica gave.
+const AHEAD: Duration = Duration::from_secs(10);
 /// How long what is known to exist is waited for where a replica does not have it yet, at first and in all.
 const LAG: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -38,7 +44,7 @@ pub fn follow(batches: Batches, wanted: Wanted) -> BoxStream<'static, Update> {
     let pending = JOURNAL.pending.with_label_values(&labels);
     let interrupted = JOURNAL.interrupted.with_label_values(&labels);
     let next = wanted.after + 1;
-    let view = View { wanted, updates, next, created: None, last: 0, told: false, pending };
+    let view = View { wanted, updates, next, created: None, last: 0, ahead: None, told: false, pending };
     let mut follower = Follower { batches, view, interrupted };
     tokio::spawn(async move {
         let mut pause = Duration::from_millis(50);
@@ -82,6 +88,8 @@ struct View {
     created: Option<i128>,
     /// How far the stream is known to go.
     last: u64,
+    /// Since when it is said to end before what was followed.
+    ahead: Option<Instant>,
     told: bool,
     pending: IntGauge,
 }
@@ -102,6 +110,8 @@ impl Follower {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut looks, mut unanswered, mut seen) = (0, 0, self.view.next);
+        // An answer that is waited for holds up no commit.
+        let mut asked = Fuse::<BoxFuture<'static, Result<Reach, String>>>::terminated();
         loop {
             let message = tokio::select! {
                 () = self.view.updates.closed() => return Ok(()),
@@ -112,18 +122,23 @@ impl Follower {
                     }
                     self.view.note();
                     looks += 1;
-                    if looks % ASK == 0 {
-                        unanswered = match self.batches.reach().await {
-                            Ok(reach) => self.view.looked(reach).map(|()| 0)?,
-                            Err(error) if unanswered >= UNANSWERED => return Err(error),
-                            Err(_) => unanswered + 1,
-                        };
-                        // While commits come, they tell by themselves what is missing.
-                        if self.view.next == seen {
-                            self.reach(self.view.last).await?;
-                        }
-                        seen = self.view.next;
+                    if looks % ASK == 0 && asked.is_terminated() {
+                        let batches = self.batches.clone();
+                        asked = async move { batches.reach().await }.boxed().fuse();
                     }
+                    continue;
+                }
+                reach = &mut asked => {
+                    unanswered = match reach {
+                        Ok(reach) => self.view.looked(reach).map(|()| 0)?,
+                        Err(error) if unanswered >= UNANSWERED => return Err(error),
+                        Err(_) => unanswered + 1,
+                    };
+                    // While commits come, they tell by themselves what is missing.
+                    if self.view.next == seen {
+                        self.reach(self.view.last).await?;
+                    }
+                    seen = self.view.next;
                     continue;
                 }
                 message = commits.next() => message.ok_or("the connection is closed")?,
@@ -162,7 +177,7 @@ impl Follower {
             } else if self.batches.is_deleted(from, target).await? {
                 self.view.next = target + 1;
             } else {
-                let (since, pause) = lag.unwrap_or_else(|| (tokio::time::Instant::now().into_std(), LAG.0));
+                let (since, pause) = lag.unwrap_or_else(|| (Instant::now(), LAG.0));
                 if since.elapsed() >= LAG.1 {
                     return Err(format!("the message {from} is in the stream, and no server gives it"));
                 }
@@ -184,16 +199,20 @@ impl View {
                 "the stream was made anew: the role has to be restarted, as it has what is no longer there".to_owned()
             );
         }
-        if last + 1 < self.next {
-            let next = self.next;
-            return Err(format!(
-                "the stream ends at {last}, and was followed to {}: it was set back, and the role has to be restarted",
-                next - 1
-            ));
+        if last + 1 >= self.next {
+            (self.last, self.ahead) = (last, None);
+            self.note();
+            return Ok(());
         }
-        self.last = last;
-        self.note();
-        Ok(())
+        // A replica may have applied what the leader has not yet.
+        let since = *self.ahead.get_or_insert_with(Instant::now);
+        if since.elapsed() < AHEAD {
+            return Ok(());
+        }
+        let followed = self.next - 1;
+        Err(format!(
+            "the stream ends at {last}, and was followed to {followed}: it was set back, and the role has to be restarted"
+        ))
     }
 
     /// Gives a commit, unless it was given already; gives whether anybody listens.
@@ -226,5 +245,28 @@ impl View {
             // A follower that is gone is noticed with the next message.
             let _ = self.updates.send(Update::CaughtUp).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Part;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_ends_before_what_was_followed_is_told_once_it_stays_so() {
+        let wanted = Wanted { part: Part::Crm, kinds: Vec::new(), after: 0, follower: "none".to_owned() };
+        let pending = JOURNAL.pending.with_label_values(&["none", "none"]);
+        let updates = mpsc::channel(1).0;
+        let mut view = View { wanted, updates, next: 12, created: None, last: 0, ahead: None, told: true, pending };
+        let reach = |created, last| Reach { created, last };
+        assert!(view.looked(reach(1, 11)).is_ok() && view.looked(reach(1, 10)).is_ok(), "the leader may be behind");
+        tokio::time::advance(AHEAD / 2).await;
+        assert!(view.looked(reach(1, 11)).is_ok() && view.looked(reach(1, 10)).is_ok());
+        tokio::time::advance(AHEAD).await;
+        let error = view.looked(reach(1, 10)).unwrap_err();
+        assert!(error.contains("ends at 10") && error.contains("followed to 11"), "{error}");
+        assert!(view.looked(reach(1, 10)).is_err() && view.looked(reach(2, 20)).is_err());
+        assert!(view.looked(reach(1, 20)).is_ok());
     }
 }
