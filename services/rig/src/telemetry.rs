@@ -41,6 +41,7 @@ pub struct Telemetry {
 pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Result<Telemetry, Error> {
     let filter = EnvFilter::try_from_env("POSTROAD_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let filter = ALWAYS.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
+    let told = filter.max_level_hint().and_then(|hint| hint.into_level());
     let json = json.unwrap_or_else(|| !std::io::stderr().is_terminal());
     let provider = settings.otlp_endpoint.as_deref().map(|endpoint| export::provider(endpoint, name, settings));
     let provider = provider.transpose()?;
@@ -66,7 +67,20 @@ pub fn start(json: Option<bool>, name: &str, settings: &config::Telemetry) -> Re
         let lines = fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
         registry.with(lines.with_filter(filter)).try_init()
     };
+    // What libraries say by the crate `log` is in no trace: it is not even written where nobody reads it. That of html5ever would take half the
+    // time of a worker.
+    log::set_max_level(told.map_or(log::LevelFilter::Off, |level| as_log(level).to_level_filter()));
     Ok(Telemetry { provider })
+}
+
+const fn as_log(level: tracing::Level) -> log::Level {
+    match level {
+        tracing::Level::ERROR => log::Level::Error,
+        tracing::Level::WARN => log::Level::Warn,
+        tracing::Level::INFO => log::Level::Info,
+        tracing::Level::DEBUG => log::Level::Debug,
+        tracing::Level::TRACE => log::Level::Trace,
+    }
 }
 
 /// Postroad's own spans, and what it logs within them.
