@@ -92,7 +92,7 @@ enum Command {
     Fault(fault::Group),
     /// Sealing keys
     Key(key::Group),
-    /// NATS: users, streams and buckets
+    /// NATS: accounts, users, and the streams that roles share
     Nats(nats::Group),
     /// The configuration file
     Config(config::Group),

@@ -196,6 +196,12 @@ fn what_is_wrong_with_the_files_is_said() {
     std::fs::write(&files.key, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n").unwrap();
     let wrong = said(None);
     assert!(wrong.contains("tls.key_file") && !wrong.contains("c2Vj"), "{wrong}");
+    for (head, part) in [("ENCRYPTED PRIVATE KEY", "passphrase"), ("CERTIFICATE", "no private key")] {
+        let text = format!("-----BEGIN {head}-----\nc2VjcmV0c2VjcmV0\n-----END {head}-----\n");
+        std::fs::write(&files.key, text).unwrap();
+        let wrong = said(None);
+        assert!(wrong.contains("tls.key_file") && wrong.contains(part) && !wrong.contains("c2Vj"), "{wrong}");
+    }
     std::fs::remove_file(&files.authority).unwrap();
     assert!(said(None).contains("tls.authority_file"), "{}", said(None));
 }

@@ -116,8 +116,8 @@ fn own(tls: &Tls, role: Option<Role>) -> Result<Option<Own>, Report> {
         let (missing, carried) = (peer::name_of(role), names.dns.join(", "));
         return Err(wrong(format!("it must carry the DNS name {missing}; it carries: {carried}")));
     }
-    let secret =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("tls.key_file", Some(key), &reason(&error)))?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| unusable("tls.key_file", Some(key), &key_reason(key, &error)))?;
     Ok(Some((chain, secret)))
 }
 
@@ -143,6 +143,18 @@ fn reason(error: &pem::Error) -> String {
         pem::Error::Io(error) => format!("it cannot be read: {error}"),
         pem::Error::NoItemsFound => "it holds none in PEM form".to_owned(),
         _ => "it is no valid PEM".to_owned(),
+    }
+}
+
+fn key_reason(file: &Path, error: &pem::Error) -> String {
+    let is_encrypted = std::fs::read_to_string(file).is_ok_and(|text| text.contains("ENCRYPTED"));
+    match error {
+        _ if is_encrypted => {
+            "it is encrypted, and nobody is there to enter its passphrase: write it without one, by openssl pkey"
+                .to_owned()
+        }
+        pem::Error::NoItemsFound => "it holds no private key in PEM form".to_owned(),
+        _ => reason(error),
     }
 }
 

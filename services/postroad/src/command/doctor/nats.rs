@@ -100,9 +100,12 @@ async fn connect(nats: &Nats, denials: Denials) -> Result<Client, Check> {
     }
 }
 
-/// The parts of the journal that can be looked at: those of the role that this configuration is for, or all.
+/// The parts of the journal that can be looked at: those of the role that this configuration is for, those that are prepared, or all.
 fn parts(nats: &Nats) -> Vec<Part> {
     let label = postroad_rig::nats::label(nats);
+    if label.as_deref() == Some(permission::PREPARE) {
+        return Part::ALL.into_iter().filter(|part| part.is_shared()).collect();
+    }
     match Role::ALL.into_iter().find(|role| label.as_deref() == Some(role.name())) {
         Some(role) => permission::parts(role).collect(),
         None => Part::ALL.to_vec(),
