@@ -29,8 +29,10 @@ const OLDEST: (u32, u32) = (2, 12);
 const ACTOR: &str = "Postroad-Actor";
 const ID: &str = "Nats-Msg-Id";
 
-/// What each commit is published under again once it is stored, below the name of its stream: what followers listen to.
-pub const REPUBLISHED: &str = "republished";
+/// What each commit of a stream is published under again once it is stored: what followers listen to.
+pub fn republished(stream: &str) -> String {
+    format!("republished.{stream}.>")
+}
 
 /// The streams.
 pub struct Jetstream {
@@ -139,13 +141,12 @@ async fn open(context: &Context, part: Part, options: &Options) -> Result<Stream
 }
 
 fn republish_of(stream: &str) -> Republish {
-    Republish { source: ">".to_owned(), destination: format!("{REPUBLISHED}.{stream}.>"), headers_only: false }
+    Republish { source: ">".to_owned(), destination: republished(stream), headers_only: false }
 }
 
 fn wanted(part: Part, options: &Options) -> Config {
     let name = part.stream(&options.stream);
-    let republish =
-        Republish { source: ">".to_owned(), destination: format!("{REPUBLISHED}.{name}.>"), headers_only: false };
+    let republish = republish_of(&name);
     Config {
         name,
         subjects: part.subjects(),

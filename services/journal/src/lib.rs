@@ -38,7 +38,7 @@ pub use denials::Denials;
 pub use error::Error;
 pub use execute::ExecuteError;
 pub use follow::Followed;
-pub use jetstream::{Accounts, REPUBLISHED, SHARED_API, fits, is_told};
+pub use jetstream::{Accounts, SHARED_API, fits, is_told, republished};
 pub use part::Part;
 pub use snapshots::{Extent, Record};
 

@@ -16,9 +16,8 @@ use tokio::{
 };
 
 use super::{
-    REPUBLISHED,
     batch::{Batches, Reach},
-    stored,
+    republished, stored,
 };
 use crate::{
     backend::{Stored, Update, Wanted},
@@ -152,7 +151,7 @@ impl Follower {
     }
 
     async fn listen(&self) -> Result<Subscriber, String> {
-        let subject = format!("{REPUBLISHED}.{}.>", self.batches.name());
+        let subject = republished(self.batches.name());
         self.batches.client().subscribe(subject).await.map_err(|error| error.to_string())
     }
 

@@ -6,7 +6,7 @@
 //! that the request comes from (ARCHITECTURE.md).
 //! Within its account too, a user may do what its role does, and no more.
 
-use postroad_journal::{Part, REPUBLISHED, SHARED_API};
+use postroad_journal::{Part, SHARED_API, republished};
 use serde::Serialize;
 
 use crate::{Role, peer};
@@ -187,11 +187,6 @@ const fn is_followed(part: Part) -> bool {
 
 fn commits(kind: &str) -> String {
     format!("journal.{kind}.*")
-}
-
-/// What is told of each commit of a part.
-fn republished(stream: &str) -> String {
-    format!("{REPUBLISHED}.{stream}.>")
 }
 
 /// Reading a part of the journal: by batches, and the last message of a subject. There are no consumers: whoever makes one says where it delivers.

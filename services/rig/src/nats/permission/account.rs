@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use postroad_journal::{Kind, SHARED_API};
+use postroad_journal::{Kind, SHARED_API, republished};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::{
-    API, COMMITS, User, all, commits, commits_to, is_followed, of, owned, parts, prepare, reading, republished, sharing,
-};
+use super::{API, COMMITS, User, all, commits, commits_to, is_followed, of, owned, parts, prepare, reading, sharing};
 use crate::Role;
 
 /// The account of the streams that roles share. Nobody is in it but who makes them.
